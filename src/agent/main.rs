@@ -1,0 +1,3 @@
+//! The agent alone, as it travels to clusters.
+
+fn main() {}

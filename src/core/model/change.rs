@@ -1,0 +1,71 @@
+//! What a step does to a lane.
+
+use super::flow::PodId;
+use super::policy::Policy;
+use super::world::Labels;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One change, in the short names of cases. A policy's `namespace` is the namespace's short name here; the target maps
+/// it to its object's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// Creates policies that do not exist yet.
+    Apply {
+        /// The policies.
+        policies: Vec<Policy>,
+    },
+    /// Replaces policies that exist under the same namespace and name.
+    Replace {
+        /// The policies as they shall be.
+        policies: Vec<Policy>,
+    },
+    /// Deletes policies.
+    Delete {
+        /// Which ones.
+        policies: Vec<PolicyName>,
+    },
+    /// Gives a pod or a namespace exactly these labels (those that Kubernetes sets itself stay).
+    Relabel {
+        /// Whose labels.
+        subject: Subject,
+        /// All its labels from now on.
+        labels: Labels,
+    },
+}
+
+/// Namespace (short name) and name of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyName {
+    /// The namespace's short name.
+    pub namespace: String,
+    /// The policy's name.
+    pub name: String,
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What can be relabelled.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Subject {
+    /// A pod.
+    Pod(PodId),
+    /// A namespace, by its short name.
+    Namespace(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod(id) => write!(f, "pod {id}"),
+            Self::Namespace(id) => write!(f, "namespace {id}"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The nouns: world, policy, flow, observation.
+
+pub mod flow;
+pub mod observation;
+
+#[cfg(feature = "cli")]
+pub mod change;
+#[cfg(feature = "cli")]
+pub mod policy;
+#[cfg(feature = "cli")]
+pub mod world;

@@ -1,0 +1,186 @@
+//! The pods that a run probes between. Data: nothing else in the program knows how many there are or what they are called.
+
+use super::flow::{Endpoint, Family, Path, PodId, Protocol};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Labels of a pod or a namespace.
+pub type Labels = BTreeMap<String, String>;
+
+/// The label that the API server puts on every namespace: its own name.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Everything that sends or receives in one lane, with its labels, places and addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// The nodes that the pods stand on.
+    pub nodes: Vec<Node>,
+    /// The namespaces.
+    pub namespaces: Vec<Namespace>,
+    /// The pods, in the order in which reports show them.
+    pub pods: Vec<Pod>,
+    /// Hosts outside the pod network.
+    pub externals: Vec<External>,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its own addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Namespace {
+    /// The short name that cases and reports use.
+    pub id: String,
+    /// The object's name.
+    pub name: String,
+    /// Its labels, `kubernetes.io/metadata.name` among them.
+    pub labels: Labels,
+}
+
+/// Where a pod is in its life. Only a running pod is a peer or a subject of a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It runs and has an address.
+    #[default]
+    Running,
+    /// It is being deleted.
+    Terminating,
+    /// Its containers have ended; its address may already be another's.
+    Completed,
+}
+
+/// A probe pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pod {
+    /// The short name that cases and reports use.
+    pub id: PodId,
+    /// The object's name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// The node that it stands on.
+    pub node: String,
+    /// Its addresses, at most one of each family.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it shares its node's network.
+    pub host_network: bool,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The ports that it listens on.
+    pub ports: Vec<ContainerPort>,
+    /// The Service that has this pod as its only backend.
+    pub service: Option<Service>,
+}
+
+/// A port that a pod listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerPort {
+    /// Its name, unique within the pod together with its protocol.
+    pub name: String,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The number that the pod listens on.
+    pub port: u16,
+    /// The number under which the pod's Service offers it.
+    pub service_port: u16,
+}
+
+/// A Service in front of one pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The object's name.
+    pub name: String,
+    /// Its cluster addresses, at most one of each family.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A host outside the pod network that echoes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    /// The short name that cases and reports use.
+    pub id: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The ports that it listens on.
+    pub ports: Vec<ContainerPort>,
+}
+
+impl World {
+    /// The pod of that short name.
+    pub fn pod(&self, id: &PodId) -> Option<&Pod> {
+        self.pods.iter().find(|pod| pod.id == *id)
+    }
+
+    /// The namespace of that short name.
+    pub fn namespace(&self, id: &str) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| namespace.id == id)
+    }
+
+    /// The host outside of that short name.
+    pub fn external(&self, id: &str) -> Option<&External> {
+        self.externals.iter().find(|external| external.id == id)
+    }
+
+    /// All addresses of an endpoint itself, Services not among them.
+    pub fn addresses(&self, endpoint: &Endpoint) -> &[IpAddr] {
+        match endpoint {
+            Endpoint::Pod(id) => self.pod(id).map_or(&[], |pod| &pod.addresses),
+            Endpoint::Node(name) => {
+                self.nodes.iter().find(|node| node.name == *name).map_or(&[], |node| &node.addresses)
+            }
+            Endpoint::External(id) => self.external(id).map_or(&[], |external| &external.addresses),
+        }
+    }
+
+    /// The address of an endpoint itself in one family.
+    pub fn address(&self, endpoint: &Endpoint, family: Family) -> Option<IpAddr> {
+        self.addresses(endpoint).iter().copied().find(|address| Family::of(*address) == family)
+    }
+
+    /// The ports that an endpoint listens on.
+    pub fn ports(&self, endpoint: &Endpoint) -> &[ContainerPort] {
+        match endpoint {
+            Endpoint::Pod(id) => self.pod(id).map_or(&[], |pod| &pod.ports),
+            Endpoint::Node(_) => &[],
+            Endpoint::External(id) => self.external(id).map_or(&[], |external| &external.ports),
+        }
+    }
+
+    /// The node that an endpoint stands on; a host outside stands on none.
+    pub fn node_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        match endpoint {
+            Endpoint::Pod(id) => self.pod(id).map(|pod| pod.node.as_str()),
+            Endpoint::Node(name) => Some(name),
+            Endpoint::External(_) => None,
+        }
+    }
+
+    /// The address and port to dial for a flow, or `None` where the flow has no such address.
+    pub fn dial(&self, flow: &super::flow::Flow) -> Option<std::net::SocketAddr> {
+        match flow.path {
+            Path::PodIp => Some(std::net::SocketAddr::new(self.address(&flow.to, flow.family)?, flow.port)),
+            Path::ClusterIp => {
+                let pod = self.pod(flow.to.pod()?)?;
+                let address = *pod.service.as_ref()?.addresses.iter().find(|a| Family::of(**a) == flow.family)?;
+                let port = pod.ports.iter().find(|p| p.port == flow.port && p.protocol == flow.protocol)?;
+                Some(std::net::SocketAddr::new(address, port.service_port))
+            }
+            Path::NodePort | Path::LoadBalancer => None,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! papertiger applies known NetworkPolicies to probe pods of its own, sends real traffic across the expected matrix
+//! and says, for every term of every rule, whether the network enforces it or accepted it without effect.
+//!
+//! The arrows between the modules: `commands` wires `cli`, `target`, `runner` and `report`; `runner` knows `target` and
+//! `core`; `agent` and `report` know `core`; `core` knows nobody and does nothing but think.
+
+pub mod agent;
+pub mod core;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod commands;
+#[cfg(feature = "cli")]
+pub mod report;
+#[cfg(feature = "cli")]
+pub mod runner;
+#[cfg(feature = "cli")]
+pub mod target;

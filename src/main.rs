@@ -1,0 +1,3 @@
+//! The `papertiger` command.
+
+fn main() {}

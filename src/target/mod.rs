@@ -1,0 +1,84 @@
+//! What a run probes: a lab on this machine, a simulation, a cluster. The runner knows only these traits.
+
+pub mod lab;
+pub mod sim;
+
+use crate::core::model::change::Change;
+use crate::core::model::flow::Endpoint;
+use crate::core::model::world::World;
+use crate::core::wire::ListenPort;
+use std::future::Future;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A two-way byte stream to an agent.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// Something that can be probed.
+pub trait Target: Send + Sync + 'static {
+    /// A lane of this target.
+    type Lane: Lane;
+
+    /// What reports call it: `lab`, `sim`, `cluster`.
+    fn kind(&self) -> &'static str;
+
+    /// The nodes that can be probed.
+    fn nodes(&self) -> Vec<String>;
+
+    /// Makes a world: namespaces, pods with running agents, Services. Ready when every agent accepts a control stream.
+    fn open_lane(&self, names: LaneNames) -> impl Future<Output = Result<Self::Lane, TargetError>> + Send;
+
+    /// Removes whatever is left. Called once, after every lane was closed or dropped; may be called when lanes are still
+    /// being opened, whose remains it removes too.
+    fn close(&self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// A world of its own, and the policies in it.
+pub trait Lane: Send + 'static {
+    /// The world as it now is: labels as read back, nodes and addresses as given.
+    fn world(&self) -> &World;
+
+    /// Makes a change and returns when it was accepted, which says nothing about when it takes effect.
+    fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// A control stream to an endpoint's agent. Fails for endpoints without one.
+    fn connect(&mut self, endpoint: &Endpoint) -> impl Future<Output = Result<Box<dyn Stream>, TargetError>> + Send;
+
+    /// Removes the world.
+    fn close(self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// What tells one lane's objects from every other's: `run` and `lane` go into names and label values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LaneNames {
+    /// The run: lower-case letters and digits, 6 characters.
+    pub run: String,
+    /// The lane's number, from 0; a lane that replaces another has a number of its own.
+    pub lane: u32,
+    /// The secret that the agents of this run ask for.
+    pub token: String,
+}
+
+impl LaneNames {
+    /// The suffix of names and label values: `RUN-LANE`.
+    pub fn suffix(&self) -> String {
+        format!("{}-{}", self.run, self.lane)
+    }
+}
+
+/// A target that cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{step} failed: {cause}{}", hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default())]
+pub struct TargetError {
+    /// What was attempted, as a noun phrase: "creating a network namespace".
+    pub step: String,
+    /// What the system said.
+    pub cause: String,
+    /// What to do about it, where that is known.
+    pub hint: Option<String>,
+}
+
+/// The ports that an agent has to open for its endpoint.
+pub fn listen_ports(world: &World, endpoint: &Endpoint) -> Vec<ListenPort> {
+    world.ports(endpoint).iter().map(|port| ListenPort { protocol: port.protocol, port: port.port }).collect()
+}
