@@ -1,1 +1,265 @@
-//! .
+//! What happens during a run, in order: the only thing that crosses from the runner to the reporters.
+//!
+//! Everything a verdict needs is in here, so a recorded log gives the same reports as the run itself. Times are
+//! microseconds since the run began, on the controller's monotonic clock.
+
+use crate::core::model::change::Change;
+use crate::core::model::flow::Flow;
+use crate::core::model::observation::Streak;
+use crate::core::model::world::World;
+use crate::core::oracle::{Answer, Assumptions};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The schema that every log names in its first event.
+pub const SCHEMA: &str = "papertiger.dev/events/v1";
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEvent {
+    /// When.
+    pub at_us: u64,
+    /// What.
+    pub event: Event,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// The run begins. Always the first event.
+    RunStarted(RunStarted),
+    /// A lane has a world whose agents answer.
+    LaneOpened {
+        /// The lane.
+        lane: u32,
+    },
+    /// A lane begins a case. Its labels are set up already.
+    CaseStarted(Box<CaseStarted>),
+    /// A phase of the case that the lane works on begins.
+    PhaseStarted {
+        /// The lane.
+        lane: u32,
+        /// Which phase.
+        phase: Phase,
+        /// How many flows it probes.
+        flows: usize,
+    },
+    /// How far the phase is. For progress only: logs do not keep it.
+    PhaseProgress {
+        /// The lane.
+        lane: u32,
+        /// Cells that are not yet as they shall be.
+        wrong: usize,
+    },
+    /// A phase ended.
+    PhaseEnded(Box<PhaseEnded>),
+    /// A case ended.
+    CaseEnded {
+        /// The lane.
+        lane: u32,
+        /// The case.
+        case: String,
+        /// Why it could not be finished, if it was not.
+        abandoned: Option<String>,
+    },
+    /// A property that the specification leaves open was observed; later cases rely on it.
+    PropertyObserved {
+        /// What is assumed from now on.
+        assumptions: Assumptions,
+    },
+    /// Something that a reader of the report should know.
+    Note {
+        /// A sentence.
+        text: String,
+    },
+    /// The run is over. Always the last event, except where the process was killed.
+    RunEnded {
+        /// Why.
+        end: RunEnd,
+    },
+}
+
+/// How the run was set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunStarted {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The run's id.
+    pub run: String,
+    /// The version of papertiger.
+    pub tool_version: String,
+    /// `lab`, `sim` or `cluster`.
+    pub target: String,
+    /// The nodes that can be probed.
+    pub nodes: Vec<String>,
+    /// When, by the wall clock (RFC 3339, UTC).
+    pub started_at: String,
+    /// The settings that shape what can be concluded.
+    pub settings: RunSettings,
+    /// The ids of the cases that shall run.
+    pub cases: Vec<String>,
+}
+
+/// The settings that shape what can be concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// The profile's name.
+    pub profile: String,
+    /// How long a step may take until what is still wrong is a finding, in milliseconds.
+    pub settle_ms: u64,
+    /// How long what is right must stay right, in milliseconds.
+    pub hold_ms: u64,
+    /// How many blocked attempts a denied flow must show during the hold.
+    pub hold_attempts: u32,
+    /// How long the whole run may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How many lanes.
+    pub lanes: usize,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// Faults that the target was told to have, in their own notation.
+    pub faults: Vec<String>,
+}
+
+/// What a lane is about to do, with all that the oracle needs to say what must be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseStarted {
+    /// The lane.
+    pub lane: u32,
+    /// The case's id.
+    pub case: String,
+    /// What it proves, in a sentence.
+    pub title: String,
+    /// The features that it covers.
+    pub covers: Vec<String>,
+    /// Terms that can have no witness here, each with its reason.
+    pub masked: Vec<Masked>,
+    /// Whether this case only observes what the specification leaves open.
+    pub property: bool,
+    /// What the run had settled about open questions when it began.
+    pub assumptions: Assumptions,
+    /// The world as it was before the first step.
+    pub world: World,
+    /// The steps, in the short names of cases, as the target accepted them.
+    pub steps: Vec<Change>,
+    /// The deletion after the last step.
+    pub removal: Change,
+}
+
+/// A term that can have no witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Masked {
+    /// The term's id.
+    pub term: String,
+    /// Why nothing can tell whether it is ignored.
+    pub reason: String,
+}
+
+/// A part of a case between two changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before any policy: every flow must connect.
+    Baseline,
+    /// After the step of that index, counted from 0.
+    Step(usize),
+    /// After everything was deleted: every flow must connect again.
+    Removal,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Baseline => f.write_str("baseline"),
+            Self::Step(index) => write!(f, "step {}", index + 1),
+            Self::Removal => f.write_str("removal"),
+        }
+    }
+}
+
+/// What was seen in a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseEnded {
+    /// The lane.
+    pub lane: u32,
+    /// The case.
+    pub case: String,
+    /// The phase.
+    pub phase: Phase,
+    /// When the change was requested; for a baseline, when probing began.
+    pub requested_us: u64,
+    /// When the change was accepted; no attempt that counts began before.
+    pub accepted_us: u64,
+    /// When everything was as it shall be and stayed so to the end of the phase; `None` when it never was.
+    pub converged_us: Option<u64>,
+    /// When probing ended.
+    pub ended_us: u64,
+    /// Every flow that was probed.
+    pub cells: Vec<Cell>,
+}
+
+/// A flow in a phase: what must happen and what did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The flow.
+    pub flow: Flow,
+    /// What must happen, as the oracle said when the phase began.
+    pub expected: Answer,
+    /// All attempts of the phase, in order.
+    pub streaks: Vec<Streak>,
+    /// Datagrams that the receiver counted (UDP only).
+    pub arrived: Option<Arrived>,
+    /// What was seen when the cell was tried again while no other lane probed.
+    pub alone: Option<Alone>,
+}
+
+/// Datagrams that a receiver counted, whether or not its answer got back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrived {
+    /// How many.
+    pub count: u32,
+    /// When the first came in.
+    pub first_us: u64,
+    /// When the last came in.
+    pub last_us: u64,
+}
+
+/// What was seen when a cell was tried again while no other lane probed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alone {
+    /// The attempts.
+    pub streaks: Vec<Streak>,
+    /// Datagrams that the receiver counted (UDP only).
+    pub arrived: Option<Arrived>,
+}
+
+/// Why a run was over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RunEnd {
+    /// Every case was run.
+    Completed,
+    /// A signal ended it.
+    Interrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: String,
+    },
+    /// It took longer than its timeout.
+    TimedOut,
+    /// It could not go on.
+    Failed {
+        /// Why.
+        message: String,
+    },
+}
+
