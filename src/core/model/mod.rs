@@ -6,6 +6,8 @@ pub mod observation;
 #[cfg(feature = "cli")]
 pub mod change;
 #[cfg(feature = "cli")]
+pub mod manifest;
+#[cfg(feature = "cli")]
 pub mod policy;
 #[cfg(feature = "cli")]
 pub mod world;
