@@ -8,6 +8,8 @@ pub mod change;
 #[cfg(feature = "cli")]
 pub mod manifest;
 #[cfg(feature = "cli")]
+pub mod nearest;
+#[cfg(feature = "cli")]
 pub mod policy;
 #[cfg(feature = "cli")]
 pub mod world;
