@@ -1,1 +1,28 @@
-//! .
+//! The catalogue: which experiments there are, read from YAML and held against everything that can be known beforehand.
+
+mod block;
+mod blueprint;
+mod case;
+mod check;
+mod embedded;
+mod error;
+mod file;
+mod instance;
+mod outline;
+mod scope;
+mod set;
+mod template;
+mod words;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use blueprint::{Blueprint, NamespacePlan, PodPlan};
+pub use case::{Action, Case, Step};
+pub use error::{CatalogueError, Position, Problem};
+pub use file::{AlsoKnownAs, Masked, schema};
+pub use instance::{Instance, State};
+pub use set::{Catalogue, SelectError};
+pub use template::Template;
+pub use words::{Feature, Profile, Property};

@@ -1,0 +1,66 @@
+//! Address blocks in cases: as they stand, or around the address that an endpoint will have.
+
+use crate::core::model::flow::{Endpoint, Family};
+use crate::core::model::world::World;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A `cidr` or an item of `except`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    /// Written out.
+    Literal(IpNet),
+    /// `{y/b.ipv4}/32`.
+    Around(Placeholder),
+}
+
+/// The block of `prefix` bits around an endpoint's own address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Placeholder {
+    pub(super) endpoint: Endpoint,
+    pub(super) family: Family,
+    prefix: u8,
+}
+
+impl Placeholder {
+    /// Reads a placeholder. `None` is a text that does not try to be one.
+    pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
+        text.contains(['{', '}']).then(|| {
+            let wrong = || {
+                format!(
+                    "`{text}` is no placeholder: write {{NAMESPACE/POD.ipv4}}/32, {{external:NAME.ipv6}}/128 or a block"
+                )
+            };
+            let (inner, prefix) = text.strip_prefix('{').and_then(|rest| rest.split_once("}/")).ok_or_else(wrong)?;
+            let (endpoint, family) = inner.rsplit_once('.').ok_or_else(wrong)?;
+            let (family, longest) = match family {
+                "ipv4" => (Family::Ipv4, 32),
+                "ipv6" => (Family::Ipv6, 128),
+                _ => return Err(wrong()),
+            };
+            let endpoint: Endpoint = endpoint.parse().map_err(|_| wrong())?;
+            let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
+            if prefix > longest {
+                return Err(format!("/{prefix} is too long: an {family} prefix has at most {longest} bits"));
+            }
+            Ok(Self { endpoint, family, prefix })
+        })
+    }
+
+    /// The block around `address`, host bits cleared.
+    pub(super) fn around(&self, address: IpAddr) -> IpNet {
+        IpNet::new(address, self.prefix).expect("the prefix was held against the family").trunc()
+    }
+}
+
+impl Block {
+    /// The block in `world`, or `None` when the endpoint is not there or has no address of the family.
+    pub(super) fn net(&self, world: &World) -> Option<IpNet> {
+        match self {
+            Self::Literal(net) => Some(*net),
+            Self::Around(placeholder) => {
+                Some(placeholder.around(world.address(&placeholder.endpoint, placeholder.family)?))
+            }
+        }
+    }
+}

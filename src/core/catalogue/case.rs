@@ -1,0 +1,67 @@
+//! A case that has been read and found sound.
+
+use super::file::{AlsoKnownAs, Masked};
+use super::template::Template;
+use super::words::{Feature, Profile, Property};
+use crate::core::model::change::{PolicyName, Subject};
+use crate::core::model::world::Labels;
+use std::collections::BTreeMap;
+
+/// A named experiment in logical names: labels, namespaces and addresses become those of a lane by
+/// [`Case::instantiate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Its name, unique in the catalogue.
+    pub id: String,
+    /// What it proves, in one sentence.
+    pub title: String,
+    /// The file that it came from.
+    pub file: String,
+    /// The smallest profile that it belongs to.
+    pub profile: Profile,
+    /// The features that it proves something about.
+    pub covers: Vec<Feature>,
+    /// What other suites call it.
+    pub also_known_as: AlsoKnownAs,
+    /// Why it exists.
+    pub note: Option<String>,
+    /// Labels that are added before the baseline.
+    pub labels: BTreeMap<Subject, Labels>,
+    /// The changes, in order; at least one.
+    pub steps: Vec<Step>,
+    /// Terms that can have no witness.
+    pub masked: Vec<Masked>,
+    /// What it observes that the specification leaves open; such a case is never scored.
+    pub property: Option<Property>,
+    /// What must have been observed for it to be scored on the addresses of pods.
+    pub requires: Option<Property>,
+}
+
+/// One change of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What it is there for.
+    pub note: Option<String>,
+    /// The change.
+    pub action: Action,
+}
+
+/// A change in logical names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Creates policies.
+    Apply(Vec<Template>),
+    /// Replaces policies of the same namespaces and names.
+    Replace(Vec<Template>),
+    /// Deletes policies.
+    Delete(Vec<PolicyName>),
+    /// Changes labels.
+    Relabel {
+        /// Whose labels.
+        subject: Subject,
+        /// Labels to add or to change.
+        add: Labels,
+        /// Keys of labels to remove.
+        remove: Vec<String>,
+    },
+}

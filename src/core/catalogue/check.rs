@@ -1,0 +1,269 @@
+//! From a case file to cases: what the types alone do not rule out.
+
+use super::blueprint::Blueprint;
+use super::case::{Action, Case, Step};
+use super::error::Problem;
+use super::file::{CaseFile, RelabelFile, StepFile};
+use super::template::Template;
+use super::yaml::{self, unknown};
+use crate::core::model::change::{PolicyName, Subject};
+use crate::core::model::flow::{Endpoint, PodId};
+use crate::core::model::manifest::NetworkPolicy;
+use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL};
+use std::collections::BTreeMap;
+
+/// The longest logical label value: it leaves room for a suffix within the 63 characters of Kubernetes.
+const LONGEST_VALUE: usize = 40;
+
+/// Checks one case and gathers what is wrong with it. Paths are those of the file.
+pub(super) struct Checker<'a> {
+    blueprint: &'a Blueprint,
+    file: &'a str,
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+    existing: Vec<PolicyName>,
+    labels: BTreeMap<Subject, Labels>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(blueprint: &'a Blueprint, file: &'a str, text: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+        Self { blueprint, file, text, problems, existing: Vec::new(), labels: BTreeMap::new() }
+    }
+
+    /// The case, good for use only when nothing was reported.
+    pub(super) fn case(mut self, index: usize, case: CaseFile) -> Case {
+        let at = format!("[{index}]");
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !case.id.split('-').all(word) {
+            let message = format!("`{}` is no id: write lower-case words joined by hyphens", case.id);
+            self.report(format!("{at}.id"), message);
+        }
+        for (key, text) in [("title", Some(&case.title)), ("note", case.note.as_ref())] {
+            if text.is_some_and(|text| text.trim().is_empty()) {
+                self.report(format!("{at}.{key}"), format!("the {key} says nothing"));
+            }
+        }
+        if case.covers.is_empty() {
+            self.report(format!("{at}.covers"), "a case covers at least one feature".to_owned());
+        }
+        if case.steps.is_empty() {
+            self.report(format!("{at}.steps"), "a case has at least one step".to_owned());
+        }
+        if case.property.is_some() && case.requires.is_some() {
+            let message = "a case that observes a property is never scored, so it requires none".to_owned();
+            self.report(format!("{at}.requires"), message);
+        }
+        for (i, masked) in case.masked.iter().enumerate() {
+            if masked.reason.trim().is_empty() {
+                self.report(format!("{at}.masked[{i}].reason"), "the reason says nothing".to_owned());
+            }
+        }
+        let labels = self.setup(&format!("{at}.labels"), case.labels);
+        let steps = case.steps.into_iter().enumerate();
+        let steps = steps.filter_map(|(i, step)| self.step(&format!("{at}.steps[{i}]"), step)).collect();
+        Case {
+            id: case.id,
+            title: case.title,
+            file: self.file.to_owned(),
+            profile: case.profile,
+            covers: case.covers,
+            also_known_as: case.also_known_as,
+            note: case.note,
+            labels,
+            steps,
+            masked: case.masked,
+            property: case.property,
+            requires: case.requires,
+        }
+    }
+
+    fn report(&mut self, path: String, message: String) {
+        self.problems.push(yaml::problem(self.file, self.text, &path, message));
+    }
+
+    fn setup(&mut self, at: &str, labels: BTreeMap<String, Labels>) -> BTreeMap<Subject, Labels> {
+        let mut setup = BTreeMap::new();
+        for (name, add) in labels {
+            let path = format!("{at}.{name}");
+            let subject = if name.contains('/') { self.pod(&path, &name) } else { self.namespace(&path, &name) };
+            if let Some(subject) = subject {
+                self.relabel(&path, &path, &subject, &add, &[]);
+                setup.insert(subject, add);
+            }
+        }
+        setup
+    }
+
+    fn step(&mut self, at: &str, step: StepFile) -> Option<Step> {
+        let StepFile { note, apply, replace, delete, relabel } = step;
+        let action = match (apply, replace, delete, relabel) {
+            (Some(policies), None, None, None) => Action::Apply(self.policies(&format!("{at}.apply"), policies, true)),
+            (None, Some(policies), None, None) => {
+                Action::Replace(self.policies(&format!("{at}.replace"), policies, false))
+            }
+            (None, None, Some(names), None) => Action::Delete(self.deleted(&format!("{at}.delete"), names)),
+            (None, None, None, Some(relabel)) => self.relabelled(&format!("{at}.relabel"), relabel)?,
+            (apply, replace, delete, relabel) => {
+                let keys = [
+                    apply.map(|_| "`apply`"),
+                    replace.map(|_| "`replace`"),
+                    delete.map(|_| "`delete`"),
+                    relabel.map(|_| "`relabel`"),
+                ];
+                let keys: Vec<&str> = keys.into_iter().flatten().collect();
+                let has = if keys.is_empty() { "none".to_owned() } else { keys.join(" and ") };
+                let message = format!("a step has exactly one of apply, replace, delete and relabel; this has {has}");
+                self.report(at.to_owned(), message);
+                return None;
+            }
+        };
+        Some(Step { note, action })
+    }
+
+    fn policies(&mut self, at: &str, policies: Vec<NetworkPolicy>, fresh: bool) -> Vec<Template> {
+        if policies.is_empty() {
+            self.report(at.to_owned(), "the list has no policy".to_owned());
+        }
+        policies
+            .into_iter()
+            .enumerate()
+            .filter_map(|(i, policy)| self.policy(&format!("{at}[{i}]"), policy, fresh))
+            .collect()
+    }
+
+    fn policy(&mut self, at: &str, manifest: NetworkPolicy, fresh: bool) -> Option<Template> {
+        let template = match Template::new(manifest) {
+            Ok(template) => template,
+            Err(errors) => {
+                for error in errors {
+                    self.report(format!("{at}.{}", error.path), error.message);
+                }
+                return None;
+            }
+        };
+        let name = template.logical().key();
+        self.namespace(&format!("{at}.metadata.namespace"), &name.namespace);
+        let exists = self.existing.contains(&name);
+        if fresh && exists {
+            self.report(format!("{at}.metadata.name"), format!("the policy {name} exists already: use `replace`"));
+        } else if !fresh && !exists {
+            let message = format!("there is no policy {name} to replace: use `apply`, or {}", self.existing_words());
+            self.report(format!("{at}.metadata.name"), message);
+        } else if fresh {
+            self.existing.push(name);
+        }
+        let endpoints: Vec<Endpoint> = template.placeholders().map(|p| p.endpoint.clone()).collect();
+        for endpoint in endpoints {
+            self.endpoint(&format!("{at}.spec"), &endpoint);
+        }
+        Some(template)
+    }
+
+    fn endpoint(&mut self, path: &str, endpoint: &Endpoint) {
+        match endpoint {
+            Endpoint::Pod(id) => drop(self.pod(path, &id.to_string())),
+            Endpoint::Node(_) => self.report(path.to_owned(), format!("{endpoint}: nodes have no fixed names")),
+            Endpoint::External(id) => {
+                let known: Vec<&str> = self.blueprint.externals.iter().map(String::as_str).collect();
+                if !known.contains(&id.as_str()) {
+                    let message = unknown("external", id, &known);
+                    self.report(path.to_owned(), message);
+                }
+            }
+        }
+    }
+
+    fn deleted(&mut self, at: &str, names: Vec<String>) -> Vec<PolicyName> {
+        if names.is_empty() {
+            self.report(at.to_owned(), "the list names no policy".to_owned());
+        }
+        let mut deleted = Vec::new();
+        for (i, name) in names.into_iter().enumerate() {
+            match self.existing.iter().position(|existing| existing.to_string() == name) {
+                Some(at) => deleted.push(self.existing.remove(at)),
+                None => {
+                    let message = format!("there is no policy `{name}` to delete: {}", self.existing_words());
+                    self.report(format!("{at}[{i}]"), message);
+                }
+            }
+        }
+        deleted
+    }
+
+    fn existing_words(&self) -> String {
+        match self.existing.as_slice() {
+            [] => "none exists at this step".to_owned(),
+            names => {
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                format!("name one that exists at this step ({})", names.join(", "))
+            }
+        }
+    }
+
+    fn relabelled(&mut self, at: &str, relabel: RelabelFile) -> Option<Action> {
+        let RelabelFile { pod, namespace, add, remove } = relabel;
+        let subject = match (pod, namespace) {
+            (Some(pod), None) => self.pod(&format!("{at}.pod"), &pod)?,
+            (None, Some(namespace)) => self.namespace(&format!("{at}.namespace"), &namespace)?,
+            (Some(_), Some(_)) | (None, None) => {
+                self.report(at.to_owned(), "expected exactly one of `pod` and `namespace`".to_owned());
+                return None;
+            }
+        };
+        self.relabel(at, &format!("{at}.add"), &subject, &add, &remove);
+        Some(Action::Relabel { subject, add, remove })
+    }
+
+    /// Follows a change of labels, and reports what it cannot change.
+    fn relabel(&mut self, at: &str, add_at: &str, subject: &Subject, add: &Labels, remove: &[String]) {
+        let before = self.labels.get(subject).cloned().unwrap_or_else(|| self.own_labels(subject));
+        let mut after = before.clone();
+        for (key, value) in add {
+            let path = format!("{add_at}.{key}");
+            if key == NAMESPACE_NAME_LABEL {
+                self.report(path, "the API server alone sets this label".to_owned());
+            } else if value.len() > LONGEST_VALUE {
+                self.report(path, format!("the value has more than {LONGEST_VALUE} characters"));
+            }
+            after.insert(key.clone(), value.clone());
+        }
+        for (i, key) in remove.iter().enumerate() {
+            if after.remove(key).is_none() {
+                let known: Vec<&str> = before.keys().map(String::as_str).collect();
+                let message = format!("{subject}: {}", unknown("label", key, &known));
+                self.report(format!("{at}.remove[{i}]"), message);
+            }
+        }
+        if before == after {
+            self.report(at.to_owned(), format!("{subject} keeps the labels that it has"));
+        }
+        self.labels.insert(subject.clone(), after);
+    }
+
+    fn own_labels(&self, subject: &Subject) -> Labels {
+        match subject {
+            Subject::Pod(id) => self.blueprint.pod(id).map(|pod| pod.labels.clone()),
+            Subject::Namespace(id) => self.blueprint.namespace(id).map(|namespace| namespace.labels.clone()),
+        }
+        .unwrap_or_default()
+    }
+
+    fn pod(&mut self, path: &str, name: &str) -> Option<Subject> {
+        let found = name.parse::<PodId>().ok().filter(|id| self.blueprint.pod(id).is_some());
+        if found.is_none() {
+            let known: Vec<String> = self.blueprint.pod_ids().map(|id| id.to_string()).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            self.report(path.to_owned(), format!("unknown pod `{name}`, expected one of {}", known.join(", ")));
+        }
+        found.map(Subject::Pod)
+    }
+
+    fn namespace(&mut self, path: &str, id: &str) -> Option<Subject> {
+        let found = self.blueprint.namespace(id).is_some();
+        if !found {
+            let known: Vec<&str> = self.blueprint.namespaces.iter().map(|namespace| namespace.id.as_str()).collect();
+            self.report(path.to_owned(), format!("unknown namespace `{id}`, expected one of {}", known.join(", ")));
+        }
+        found.then(|| Subject::Namespace(id.to_owned()))
+    }
+}

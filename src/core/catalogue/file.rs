@@ -1,0 +1,123 @@
+//! Case files as their authors write them.
+
+use super::words::{Feature, Profile, Property};
+use crate::core::model::manifest::NetworkPolicy;
+use crate::core::model::world::Labels;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A family of cases: one file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(title = "papertiger cases")]
+pub(super) struct Family(pub(super) Vec<CaseFile>);
+
+/// A named experiment: policies, and the steps that change them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct CaseFile {
+    /// Its name: lower-case words joined by hyphens, unique in the catalogue. It never changes its meaning.
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) id: String,
+    /// One sentence: what the case proves.
+    pub(super) title: String,
+    /// The smallest profile that it belongs to; larger ones hold it too.
+    pub(super) profile: Profile,
+    /// The features that it proves something about.
+    #[schemars(length(min = 1))]
+    pub(super) covers: Vec<Feature>,
+    /// What other suites call it.
+    #[serde(default)]
+    pub(super) also_known_as: AlsoKnownAs,
+    /// Why it exists: the misreading that it finds and others miss.
+    #[serde(default)]
+    pub(super) note: Option<String>,
+    /// Labels that pods (`x/b`) and namespaces (`y`) get before the baseline and lose again at the end.
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Labels>,
+    /// The changes, in order.
+    #[schemars(length(min = 1))]
+    pub(super) steps: Vec<StepFile>,
+    /// Terms that no traffic can tell from their absence, with the reason.
+    #[serde(default)]
+    pub(super) masked: Vec<Masked>,
+    /// What this case observes that the specification leaves open. Such a case is never scored.
+    #[serde(default)]
+    pub(super) property: Option<Property>,
+    /// What must have been observed for this case to be scored on the addresses of pods.
+    #[serde(default)]
+    pub(super) requires: Option<Property>,
+}
+
+/// Names of a case in other suites.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlsoKnownAs {
+    /// Cases of the Kubernetes end-to-end suite (`Netpol`).
+    pub upstream: Vec<String>,
+    /// Tags of cyclonus.
+    pub cyclonus: Vec<String>,
+}
+
+/// A term that can have no witness.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Masked {
+    /// The term's id.
+    pub term: String,
+    /// Why nothing can tell it from its absence.
+    pub reason: String,
+}
+
+/// One change: exactly one of `apply`, `replace`, `delete` and `relabel`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Step", transform = one_change)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepFile {
+    /// What the step is there for.
+    #[serde(default)]
+    pub(super) note: Option<String>,
+    /// Policies that do not exist yet.
+    #[serde(default)]
+    pub(super) apply: Option<Vec<NetworkPolicy>>,
+    /// Policies that take the place of those of the same namespace and name.
+    #[serde(default)]
+    pub(super) replace: Option<Vec<NetworkPolicy>>,
+    /// Policies to delete, each as NAMESPACE/NAME.
+    #[serde(default)]
+    pub(super) delete: Option<Vec<String>>,
+    /// A pod or a namespace that gets other labels.
+    #[serde(default)]
+    pub(super) relabel: Option<RelabelFile>,
+}
+
+/// A change of labels: of exactly one of `pod` and `namespace`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Relabel")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelabelFile {
+    /// The pod, as NAMESPACE/POD.
+    #[serde(default)]
+    pub(super) pod: Option<String>,
+    /// The namespace.
+    #[serde(default)]
+    pub(super) namespace: Option<String>,
+    /// Labels to add or to change.
+    #[serde(default)]
+    pub(super) add: Labels,
+    /// Keys of labels to remove.
+    #[serde(default)]
+    pub(super) remove: Vec<String>,
+}
+
+/// Says "exactly one of" in the schema.
+fn one_change(schema: &mut schemars::Schema) {
+    let one = ["apply", "replace", "delete", "relabel"].map(|key| serde_json::json!({ "required": [key] }));
+    schema.insert("oneOf".to_owned(), one.into_iter().collect());
+}
+
+/// The JSON Schema of case files.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Family).into()
+}

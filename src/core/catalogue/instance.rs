@@ -1,0 +1,135 @@
+//! A case in one lane's names: what the runner does and what the oracle judges.
+
+use super::case::{Action, Case};
+use super::scope::Scope;
+use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::policy::Policy;
+use crate::core::model::world::{Labels, World};
+use std::collections::BTreeMap;
+
+/// A case's changes in one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// What happens before the baseline: labels only.
+    pub setup: Vec<Change>,
+    /// The steps, each to be observed.
+    pub steps: Vec<Change>,
+    /// Deletes what then still exists.
+    pub removal: Change,
+    /// Gives every relabelled pod and namespace its own labels back.
+    pub restore: Vec<Change>,
+}
+
+/// What is in force at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The policies, in the order in which they were created.
+    pub policies: Vec<Policy>,
+    /// The world with the labels of that time.
+    pub world: World,
+}
+
+impl State {
+    /// What is in force after `change`.
+    #[must_use]
+    pub fn after(mut self, change: &Change) -> Self {
+        match change {
+            Change::Apply { policies } => self.policies.extend(policies.iter().cloned()),
+            Change::Replace { policies } => {
+                for policy in policies {
+                    if let Some(old) = self.policies.iter_mut().find(|old| old.key() == policy.key()) {
+                        *old = policy.clone();
+                    }
+                }
+            }
+            Change::Delete { policies } => self.policies.retain(|policy| !policies.contains(&policy.key())),
+            Change::Relabel { subject, labels } => {
+                if let Some(old) = labels_of(&mut self.world, subject) {
+                    *old = labels.clone();
+                }
+            }
+        }
+        self
+    }
+}
+
+fn labels_of<'a>(world: &'a mut World, subject: &Subject) -> Option<&'a mut Labels> {
+    match subject {
+        Subject::Pod(id) => world.pods.iter_mut().find(|pod| pod.id == *id).map(|pod| &mut pod.labels),
+        Subject::Namespace(id) => world.namespaces.iter_mut().find(|ns| ns.id == *id).map(|ns| &mut ns.labels),
+    }
+}
+
+fn own_labels(world: &World, subject: &Subject) -> Labels {
+    match subject {
+        Subject::Pod(id) => world.pod(id).map(|pod| pod.labels.clone()),
+        Subject::Namespace(id) => world.namespace(id).map(|namespace| namespace.labels.clone()),
+    }
+    .unwrap_or_default()
+}
+
+impl Case {
+    /// The case in the names and addresses of `world`, which was made with `suffix`.
+    pub fn instantiate(&self, world: &World, suffix: &str) -> Instance {
+        let mut lane = Lane { world, scope: Scope::of(world, suffix), labels: BTreeMap::new(), existing: Vec::new() };
+        let none = Vec::new();
+        let setup = self.labels.iter().map(|(subject, add)| lane.relabel(subject, add, &none)).collect();
+        let steps = self.steps.iter().map(|step| lane.change(&step.action)).collect();
+        let removal = Change::Delete { policies: lane.existing };
+        let restore = lane
+            .labels
+            .keys()
+            .map(|subject| Change::Relabel { subject: subject.clone(), labels: own_labels(world, subject) });
+        Instance { setup, steps, removal, restore: restore.collect() }
+    }
+}
+
+/// What a case has changed so far.
+struct Lane<'a> {
+    world: &'a World,
+    scope: Scope<'a>,
+    labels: BTreeMap<Subject, Labels>,
+    existing: Vec<PolicyName>,
+}
+
+impl Lane<'_> {
+    fn change(&mut self, action: &Action) -> Change {
+        match action {
+            Action::Apply(templates) => {
+                let policies: Vec<Policy> =
+                    templates.iter().map(|template| template.instantiate(self.world, &self.scope)).collect();
+                self.existing.extend(policies.iter().map(Policy::key));
+                Change::Apply { policies }
+            }
+            Action::Replace(templates) => Change::Replace {
+                policies: templates.iter().map(|template| template.instantiate(self.world, &self.scope)).collect(),
+            },
+            Action::Delete(names) => {
+                self.existing.retain(|name| !names.contains(name));
+                Change::Delete { policies: names.clone() }
+            }
+            Action::Relabel { subject, add, remove } => self.relabel(subject, add, remove),
+        }
+    }
+
+    fn relabel(&mut self, subject: &Subject, add: &Labels, remove: &[String]) -> Change {
+        let labels = self.labels.entry(subject.clone()).or_insert_with(|| own_labels(self.world, subject));
+        labels.extend(self.scope.labels(add));
+        labels.retain(|key, _| !remove.contains(key));
+        Change::Relabel { subject: subject.clone(), labels: labels.clone() }
+    }
+}
+
+impl Instance {
+    /// What is in force after the set-up, after each step and after the removal: two more than there are steps.
+    pub fn states(&self, world: &World) -> Vec<State> {
+        let start = State { policies: Vec::new(), world: world.clone() };
+        let baseline = self.setup.iter().fold(start, State::after);
+        let mut states = vec![baseline];
+        for change in self.steps.iter().chain([&self.removal]) {
+            let next = states[states.len() - 1].clone().after(change);
+            states.push(next);
+        }
+        states
+    }
+}

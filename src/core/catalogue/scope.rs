@@ -1,0 +1,62 @@
+//! Where the logical names of the catalogue become those of one lane.
+
+use crate::core::model::policy::{LabelSelector, Operator};
+use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
+
+/// One lane's suffix, and the names of its namespaces where they are known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    suffix: &'a str,
+    world: Option<&'a World>,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a world that does not exist yet.
+    pub(super) fn new(suffix: &'a str) -> Self {
+        Self { suffix, world: None }
+    }
+
+    /// The scope of `world`, whose namespaces may have names that somebody else chose.
+    pub(super) fn of(world: &'a World, suffix: &'a str) -> Self {
+        Self { suffix, world: Some(world) }
+    }
+
+    /// The object name of the namespace with the short name `id`.
+    pub(super) fn namespace_name(&self, id: &str) -> String {
+        match self.world.and_then(|world| world.namespace(id)) {
+            Some(namespace) => namespace.name.clone(),
+            None => format!("papertiger-{}-{id}", self.suffix),
+        }
+    }
+
+    /// The value that stands for the logical `value` of the label `key`.
+    pub(super) fn value(&self, key: &str, value: &str) -> String {
+        if key == NAMESPACE_NAME_LABEL {
+            self.namespace_name(value)
+        } else if value.is_empty() {
+            self.suffix.to_owned()
+        } else {
+            format!("{value}-{}", self.suffix)
+        }
+    }
+
+    /// The labels that stand for the logical `labels`.
+    pub(super) fn labels(&self, labels: &Labels) -> Labels {
+        labels.iter().map(|(key, value)| (key.clone(), self.value(key, value))).collect()
+    }
+
+    /// Gives a selector this lane's values. One without values (`Exists`, `DoesNotExist`, the empty one) stays as it is.
+    pub(super) fn rewrite(&self, selector: &mut LabelSelector) {
+        selector.match_labels = self.labels(&selector.match_labels);
+        for requirement in &mut selector.match_expressions {
+            match requirement.operator {
+                Operator::In | Operator::NotIn => {
+                    for value in &mut requirement.values {
+                        *value = self.value(&requirement.key, value);
+                    }
+                }
+                Operator::Exists | Operator::DoesNotExist => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Three-valued logic: what is open stays open until something decides without it.
+
+use super::undefined::Undefined;
+
+/// Whether a rule, or a part of one, matches a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// The specification leaves it open.
+    Open(Undefined),
+}
+
+impl Fit {
+    /// Matches when both do: a no decides.
+    pub(super) fn and(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Yes => other(),
+            Self::No => Self::No,
+            Self::Open(_) => match other() {
+                Self::Yes | Self::Open(_) => self,
+                Self::No => Self::No,
+            },
+        }
+    }
+
+    /// Matches when any does: a yes decides.
+    pub(super) fn any(fits: impl IntoIterator<Item = Self>) -> Self {
+        let mut found = Self::No;
+        for fit in fits {
+            match fit {
+                Self::Yes => return Self::Yes,
+                Self::No => {}
+                Self::Open(_) if found == Self::No => found = fit,
+                Self::Open(_) => {}
+            }
+        }
+        found
+    }
+
+    /// A match that holds only if the doubt, where there is one, turns out that way.
+    pub(super) fn yes_unless(doubt: Option<Undefined>) -> Self {
+        doubt.map_or(Self::Yes, Self::Open)
+    }
+}
+
+impl From<bool> for Fit {
+    fn from(matches: bool) -> Self {
+        if matches { Self::Yes } else { Self::No }
+    }
+}
