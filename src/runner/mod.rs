@@ -1,1 +1,15 @@
-//! .
+//! Runs an experiment on a target, whichever it is: lanes take cases from a queue, every case goes through its phases, and
+//! everything that happens becomes an event.
+
+mod budget;
+mod case;
+mod clock;
+mod lane;
+mod link;
+mod phase;
+mod settings;
+mod supervisor;
+
+pub use budget::ENTRIES_PER_NODE;
+pub use settings::Settings;
+pub use supervisor::{Interrupt, Job, run};

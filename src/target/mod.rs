@@ -82,3 +82,8 @@ pub struct TargetError {
 pub fn listen_ports(world: &World, endpoint: &Endpoint) -> Vec<ListenPort> {
     world.ports(endpoint).iter().map(|port| ListenPort { protocol: port.protocol, port: port.port }).collect()
 }
+
+/// What the agent of an endpoint answers to probes: nobody else in any lane of any run answers the same.
+pub fn identity(suffix: &str, endpoint: &Endpoint) -> String {
+    format!("{endpoint}@{suffix}")
+}

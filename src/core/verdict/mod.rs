@@ -1,5 +1,15 @@
 //! What a run proves: observations × oracle × faults → verdicts and explanations.
 
+mod case;
+mod fold;
+mod run;
+pub mod seen;
+mod term;
+
+pub use fold::{over_scopes, worst};
+pub use run::{NoRunError, describe, is_clean, judge, observe_property};
+use run::last_wrong_us;
+
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
 use crate::core::model::flow::{Family, Path, Protocol};
 use serde::{Deserialize, Serialize};
@@ -155,6 +165,8 @@ pub struct TermResult {
     pub id: String,
     /// The feature that it belongs to.
     pub feature: String,
+    /// Whether it is the isolation of a direction.
+    pub isolation: bool,
     /// The verdict, folded over scopes.
     pub verdict: Verdict,
     /// One or more sentences: why.

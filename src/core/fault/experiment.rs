@@ -1,0 +1,82 @@
+//! A case in one lane: the world it begins with and the changes it makes, and what is in force after each.
+
+use super::Fault;
+use super::reading::{Reach, Reading};
+use super::term::{Term, terms};
+use crate::core::catalogue::State;
+use crate::core::event::Phase;
+use crate::core::model::change::Change;
+use crate::core::model::world::World;
+use crate::core::oracle::Assumptions;
+
+/// A case in one lane.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The world before the first step, labels set up.
+    pub world: World,
+    /// The steps.
+    pub steps: Vec<Change>,
+    /// The deletion after the last step.
+    pub removal: Change,
+    /// What the run has settled about open questions.
+    pub assumptions: Assumptions,
+}
+
+impl Experiment {
+    /// Every phase, in order.
+    pub fn phases(&self) -> Vec<Phase> {
+        std::iter::once(Phase::Baseline)
+            .chain((0..self.steps.len()).map(Phase::Step))
+            .chain(std::iter::once(Phase::Removal))
+            .collect()
+    }
+
+    /// The place of a phase in [`Self::phases`] and [`Self::states`].
+    pub fn index(&self, phase: Phase) -> usize {
+        match phase {
+            Phase::Baseline => 0,
+            Phase::Step(step) => step + 1,
+            Phase::Removal => self.steps.len() + 1,
+        }
+    }
+
+    /// The change that begins a phase.
+    pub fn change(&self, phase: Phase) -> Option<&Change> {
+        match phase {
+            Phase::Baseline => None,
+            Phase::Step(step) => self.steps.get(step),
+            Phase::Removal => Some(&self.removal),
+        }
+    }
+
+    /// All terms.
+    pub fn terms(&self) -> Vec<Term> {
+        terms(&self.steps, &self.removal)
+    }
+
+    /// What is in force in each phase.
+    pub fn states(&self) -> Vec<State> {
+        self.replay(|_, _, _| true)
+    }
+
+    /// How a network with `fault` reads this case.
+    pub fn reading(&self, fault: Fault, reach: Reach<'_>) -> Option<Reading> {
+        Reading::new(self, fault, reach)
+    }
+
+    /// What is in force in each phase for an engine that takes up only the changes that `takes_up` says.
+    pub(super) fn replay(&self, takes_up: impl Fn(Phase, &Change, &State) -> bool) -> Vec<State> {
+        let mut state = State { policies: Vec::new(), world: self.world.clone() };
+        self.phases()
+            .into_iter()
+            .map(|phase| {
+                if let Some(change) = self.change(phase)
+                    && takes_up(phase, change, &state)
+                {
+                    state = state.clone().after(change);
+                }
+                state.clone()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! Which flows a case probes: witnesses for every term in every scope, controls beside them, and flows that tell the
+//! faults apart.
+
+use super::experiment::Experiment;
+use super::reading::{Reach, Reading};
+use super::{Fault, Place};
+use crate::core::model::flow::{Endpoint, Family, Flow, Path};
+use crate::core::model::world::World;
+use crate::core::oracle::Answer;
+use crate::core::verdict::{Placement, Scope};
+use std::collections::BTreeMap;
+
+/// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
+pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
+    let candidates = candidates(&experiment.world);
+    let answers = Answers::of(experiment, &candidates);
+    let mut needs = Needs::new(&candidates);
+    witness_needs(experiment, &candidates, &answers, &mut needs);
+    discrimination_needs(experiment, &candidates, &answers, &mut needs);
+    if experiment.property_is_open(&answers) {
+        needs.add((0..candidates.len()).filter(|flow| answers.open(*flow)));
+    }
+    let mut chosen = cover(&needs, &[], seed);
+    let mut controls = Needs::new(&candidates);
+    control_needs(&experiment.world, &candidates, &answers, &chosen, &mut controls);
+    chosen = cover(&controls, &chosen, seed);
+    chosen.sort_unstable();
+    chosen.into_iter().map(|index| candidates[index].clone()).collect()
+}
+
+/// Every flow that can be dialled between two different endpoints of a world.
+pub fn candidates(world: &World) -> Vec<Flow> {
+    let mut flows = Vec::new();
+    let receivers = world
+        .pods
+        .iter()
+        .map(|pod| Endpoint::Pod(pod.id.clone()))
+        .chain(world.externals.iter().map(|external| Endpoint::External(external.id.clone())));
+    for to in receivers {
+        for sender in world.pods.iter().filter(|pod| to.pod() != Some(&pod.id)) {
+            let from = Endpoint::Pod(sender.id.clone());
+            for family in [Family::Ipv4, Family::Ipv6] {
+                if world.address(&from, family).is_none() {
+                    continue;
+                }
+                for path in [Path::PodIp, Path::ClusterIp] {
+                    for port in world.ports(&to) {
+                        let flow = Flow {
+                            from: from.clone(),
+                            to: to.clone(),
+                            path,
+                            family,
+                            protocol: port.protocol,
+                            port: port.port,
+                        };
+                        if world.dial(&flow).is_some() {
+                            flows.push(flow);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    flows
+}
+
+/// The scope that a flow is in.
+pub fn scope(world: &World, flow: &Flow) -> Scope {
+    let placement = match (world.node_of(&flow.from), world.node_of(&flow.to)) {
+        (Some(from), Some(to)) if from == to => Placement::SameNode,
+        (Some(_), Some(_)) => Placement::CrossNode,
+        (None, _) | (_, None) => Placement::Outside,
+    };
+    Scope { family: flow.family, path: flow.path, protocol: flow.protocol, placement }
+}
+
+/// What the specification says of every candidate in every phase.
+struct Answers {
+    /// By phase, then by candidate.
+    right: Vec<Vec<Answer>>,
+}
+
+impl Answers {
+    fn of(experiment: &Experiment, candidates: &[Flow]) -> Self {
+        let faithful = Reading::faithful(experiment);
+        Self { right: table(experiment, &faithful, candidates) }
+    }
+
+    fn open(&self, flow: usize) -> bool {
+        self.right.iter().any(|phase| matches!(phase[flow], Answer::Undefined(_)))
+    }
+}
+
+impl Experiment {
+    fn property_is_open(&self, answers: &Answers) -> bool {
+        !self.assumptions.ip_block_matches_pods
+            && (0..answers.right[0].len()).any(|flow| answers.open(flow))
+    }
+}
+
+fn table(experiment: &Experiment, reading: &Reading, candidates: &[Flow]) -> Vec<Vec<Answer>> {
+    (0..experiment.phases().len())
+        .map(|phase| candidates.iter().map(|flow| reading.answer(phase, flow)).collect())
+        .collect()
+}
+
+/// Whether two answers cannot both be right.
+pub(crate) fn differ(one: Answer, other: Answer) -> bool {
+    matches!((one, other), (Answer::Allow, Answer::Deny) | (Answer::Deny, Answer::Allow))
+}
+
+/// Every way of ignoring a term needs a witness in each scope.
+fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
+    for term in experiment.terms() {
+        for fault in Fault::ALL {
+            let Some(reading) = experiment.reading(fault, Reach::Term(&term)) else { continue };
+            let ignored = table(experiment, &reading, candidates);
+            let witnesses = (0..candidates.len()).filter(|flow| {
+                answers.right.iter().zip(&ignored).any(|(right, ignored)| differ(right[*flow], ignored[*flow]))
+            });
+            let mut by_scope: BTreeMap<Scope, Vec<usize>> = BTreeMap::new();
+            for flow in witnesses {
+                by_scope.entry(scope(&experiment.world, &candidates[flow])).or_default().push(flow);
+            }
+            // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
+            let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
+            by_scope.into_values().take(wanted).for_each(|flows| needs.add(flows));
+        }
+    }
+}
+
+/// Any two faults that differ need a flow that tells them apart.
+fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
+    let tables: Vec<Vec<Vec<Answer>>> = Fault::ALL
+        .into_iter()
+        .filter_map(|fault| experiment.reading(fault, Reach::Everywhere))
+        .map(|reading| table(experiment, &reading, candidates))
+        .filter(|table| *table != answers.right)
+        .collect();
+    for (index, one) in tables.iter().enumerate() {
+        for other in &tables[index + 1..] {
+            needs.add((0..candidates.len()).filter(|flow| {
+                one.iter().zip(other).any(|(one, other)| differ(one[*flow], other[*flow]))
+            }));
+        }
+    }
+}
+
+/// A denied flow needs one beside it that must connect: from the same sender and to the same receiver where the case
+/// leaves such, and between the same nodes.
+fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: &[usize], needs: &mut Needs) {
+    for right in &answers.right {
+        for denied in chosen.iter().filter(|flow| right[**flow] == Answer::Deny) {
+            let denied = &candidates[*denied];
+            let beside = |same: &dyn Fn(&Flow) -> bool| -> Vec<usize> {
+                (0..candidates.len())
+                    .filter(|flow| {
+                        let flow_of = &candidates[*flow];
+                        right[*flow] == Answer::Allow
+                            && flow_of.family == denied.family
+                            && flow_of.path == denied.path
+                            && same(flow_of)
+                    })
+                    .collect()
+            };
+            needs.add(beside(&|flow| flow.from == denied.from));
+            needs.add(beside(&|flow| flow.to == denied.to));
+            needs.add(beside(&|flow| {
+                world.node_of(&flow.from) == world.node_of(&denied.from)
+                    && world.node_of(&flow.to) == world.node_of(&denied.to)
+            }));
+        }
+    }
+}
+
+/// Sets of candidates, at least one of each of which must be chosen.
+struct Needs {
+    /// By candidate: a bit for each need that it serves.
+    serves: Vec<Vec<u64>>,
+    count: usize,
+    seen: std::collections::HashSet<Vec<usize>>,
+}
+
+impl Needs {
+    fn new(candidates: &[Flow]) -> Self {
+        Self { serves: vec![Vec::new(); candidates.len()], count: 0, seen: std::collections::HashSet::new() }
+    }
+
+    /// Adds a need; an empty one cannot be served and is none.
+    fn add(&mut self, flows: impl IntoIterator<Item = usize>) {
+        let flows: Vec<usize> = flows.into_iter().collect();
+        if flows.is_empty() || !self.seen.insert(flows.clone()) {
+            return;
+        }
+        let (word, bit) = (self.count / 64, self.count % 64);
+        for flow in flows {
+            let served = &mut self.serves[flow];
+            served.resize(served.len().max(word + 1), 0);
+            served[word] |= 1 << bit;
+        }
+        self.count += 1;
+    }
+}
+
+/// A small set of candidates that serves every need, on top of those chosen already.
+fn cover(needs: &Needs, chosen: &[usize], seed: u64) -> Vec<usize> {
+    let mut open = vec![u64::MAX; needs.count.div_ceil(64)];
+    let mut chosen = chosen.to_vec();
+    let close = |open: &mut [u64], flow: usize| {
+        open.iter_mut().zip(&needs.serves[flow]).for_each(|(open, served)| *open &= !served);
+    };
+    chosen.iter().for_each(|flow| close(&mut open, *flow));
+    loop {
+        let gain = |flow: usize| -> u32 {
+            open.iter().zip(&needs.serves[flow]).map(|(open, served)| (open & served).count_ones()).sum()
+        };
+        let best = (0..needs.serves.len()).max_by_key(|flow| (gain(*flow), shuffled(*flow, seed)));
+        match best {
+            Some(flow) if gain(flow) > 0 => {
+                close(&mut open, flow);
+                chosen.push(flow);
+            }
+            Some(_) | None => return chosen,
+        }
+    }
+}
+
+/// A number that orders candidates differently for each seed (the finaliser of SplitMix64).
+fn shuffled(flow: usize, seed: u64) -> u64 {
+    let mut value = seed.wrapping_add((flow as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}

@@ -1,0 +1,485 @@
+//! How a network with a fault reads a case: the faults as models, side by side with the oracle.
+//!
+//! A structural fault is another policy in the place of the one that was written; a stale one is a change that was never
+//! taken up. Either way the oracle then says what such a network does.
+
+use super::{Fault, FaultAt, Scope};
+use super::experiment::Experiment;
+use super::term::{ChangeKind, Part, Place, RulePart, Term};
+use crate::core::catalogue::State;
+use crate::core::event::Phase;
+use crate::core::model::change::{Change, PolicyName};
+use crate::core::model::flow::{Flow, Protocol};
+use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, Rule};
+use crate::core::oracle::{self, Answer, Assumptions, selects};
+use crate::core::model::world::World;
+use crate::core::verdict::{self, Verdict};
+
+/// How far a fault reaches.
+#[derive(Clone, Copy, Debug)]
+pub enum Reach<'a> {
+    /// Everything is read in its way.
+    Everywhere,
+    /// Only this term is.
+    Term(&'a Term),
+}
+
+/// What a network does that reads a case in its own way.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    states: Vec<State>,
+    assumptions: Assumptions,
+    selection: Selection,
+}
+
+/// Which of several policies on one pod count.
+#[derive(Clone, Debug)]
+enum Selection {
+    /// All, as it should be.
+    All,
+    /// Only the first by name.
+    First,
+    /// A policy other than the first by name loses this rule.
+    FirstFor { policy: PolicyName, direction: Direction, rule: usize },
+    /// This policy isolates nobody; its rules count where another one isolates.
+    NotIsolating { policy: PolicyName, direction: Direction },
+}
+
+impl Fault {
+    /// Whether ignoring `term` is what this fault does.
+    pub fn concerns(self, term: &Term) -> bool {
+        match &term.place {
+            Place::Policy { part, .. } => match part {
+                Part::Target => self == Self::IgnoreTargetSelector,
+                Part::Isolation(Direction::Ingress) => matches!(self, Self::NoEngine | Self::IgnoreIngress),
+                Part::Isolation(Direction::Egress) => matches!(self, Self::NoEngine | Self::IgnoreEgress),
+                Part::Rule { rule, part, .. } => match part {
+                    RulePart::Whole => {
+                        matches!(self, Self::IgnoreRules | Self::FirstPolicyOnly)
+                            || (self == Self::FirstRuleOnly && *rule > 0)
+                    }
+                    RulePart::Peer(index) => {
+                        matches!(self, Self::IgnoreRules | Self::IgnorePeers | Self::AndAsOr)
+                            || (self == Self::FirstPeerOnly && *index > 0)
+                    }
+                    RulePart::NamespaceSelector(_) => self == Self::IgnoreNamespaceSelector,
+                    RulePart::PodSelector(_) => self == Self::IgnorePodSelector,
+                    RulePart::Except(..) => self == Self::IgnoreExcept,
+                    RulePart::Port(index) => {
+                        matches!(self, Self::IgnoreRules | Self::IgnorePorts)
+                            || (self == Self::FirstPortOnly && *index > 0)
+                    }
+                    RulePart::Protocol(_) => matches!(self, Self::IgnorePorts | Self::IgnoreProtocol),
+                },
+            },
+            Place::Change { kind: ChangeKind::Replace, .. } => self == Self::StaleUpdate,
+            Place::Change { kind: ChangeKind::Relabel, .. } => self == Self::IgnoreLabelChange,
+            Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => self == Self::StaleDelete,
+        }
+    }
+
+    /// What a term is called that this fault ignores; `None` for faults that are not an engine's.
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::NoEngine
+            | Self::IgnoreIngress
+            | Self::IgnoreEgress
+            | Self::IgnorePorts
+            | Self::IgnoreProtocol
+            | Self::IgnorePeers
+            | Self::IgnoreNamespaceSelector
+            | Self::IgnorePodSelector
+            | Self::AndAsOr
+            | Self::IgnoreExcept => Some(Verdict::Ignored),
+            Self::FirstPolicyOnly
+            | Self::FirstRuleOnly
+            | Self::FirstPeerOnly
+            | Self::FirstPortOnly
+            | Self::IgnoreRules
+            | Self::IgnoreTargetSelector => Some(Verdict::Overblocked),
+            Self::StaleDelete | Self::StaleUpdate | Self::IgnoreLabelChange => Some(Verdict::Stale),
+            Self::Slow | Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss => None,
+        }
+    }
+
+    /// Whether it is a misreading of policies, so that it predicts who reaches whom.
+    pub fn is_misreading(self) -> bool {
+        self.verdict().is_some()
+    }
+}
+
+impl Reading {
+    /// What the specification says.
+    pub fn faithful(experiment: &Experiment) -> Self {
+        Self { states: experiment.states(), assumptions: experiment.assumptions, selection: Selection::All }
+    }
+
+    /// How a network with `fault` reads `experiment`; `None` when the fault is not a misreading, or does not concern the
+    /// term that it shall be confined to.
+    pub fn new(experiment: &Experiment, fault: Fault, reach: Reach<'_>) -> Option<Self> {
+        if !fault.is_misreading() || matches!(reach, Reach::Term(term) if !fault.concerns(term)) {
+            return None;
+        }
+        let states = experiment.replay(|phase, change, state| !ignores_change(fault, reach, phase, change, state));
+        let states = states
+            .into_iter()
+            .map(|State { policies, world }| State {
+                policies: policies.into_iter().map(|policy| misread(policy, fault, reach)).collect(),
+                world,
+            })
+            .collect();
+        Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, reach) })
+    }
+
+    /// How a network with all these faults reads what it has taken up so far, as the only phase.
+    pub fn of_state(state: State, faults: &[Fault], assumptions: Assumptions) -> Self {
+        let State { policies, world } = state;
+        let everywhere = |policy, fault: &Fault| misread(policy, *fault, Reach::Everywhere);
+        let policies = policies.into_iter().map(|policy| faults.iter().fold(policy, everywhere)).collect();
+        let first_only = faults.contains(&Fault::FirstPolicyOnly);
+        let selection = if first_only { Selection::First } else { Selection::All };
+        Self { states: vec![State { policies, world }], assumptions, selection }
+    }
+
+    /// What happens to `flow` in the phase of that index.
+    pub fn answer(&self, phase: usize, flow: &Flow) -> Answer {
+        match self.selection {
+            Selection::All => {
+                let State { policies, world } = &self.states[phase];
+                oracle::answer(policies, world, flow, self.assumptions)
+            }
+            Selection::First | Selection::FirstFor { .. } | Selection::NotIsolating { .. } => {
+                both(self.side(phase, flow, Direction::Egress), self.side(phase, flow, Direction::Ingress))
+            }
+        }
+    }
+
+    /// What one side alone says of `flow`: the sender's for egress, the receiver's for ingress.
+    pub fn side(&self, phase: usize, flow: &Flow, direction: Direction) -> Answer {
+        let State { policies, world } = &self.states[phase];
+        let decide = |policies: &[Policy]| oracle::side(policies, world, flow, direction, self.assumptions).answer;
+        let subject = match direction {
+            Direction::Ingress => flow.to.pod(),
+            Direction::Egress => flow.from.pod(),
+        };
+        let (Some(subject), false) = (subject, matches!(self.selection, Selection::All)) else {
+            return decide(policies);
+        };
+        let selecting: Vec<&Policy> = policies
+            .iter()
+            .filter(|policy| policy.rules(direction).is_some() && selects(policy, subject, world))
+            .collect();
+        let first = selecting.iter().map(|policy| &policy.name).min();
+        let is_first = |policy: &Policy| Some(&policy.name) == first;
+        let counted: Vec<Policy> = selecting
+            .iter()
+            .filter_map(|policy| {
+                let mut counted = (*policy).clone();
+                match &self.selection {
+                    Selection::First if !is_first(policy) => return None,
+                    Selection::FirstFor { policy: confined, direction: of, rule }
+                        if *of == direction && policy.key() == *confined && !is_first(policy) =>
+                    {
+                        remove_at(counted.rules_mut(direction).get_or_insert_default(), *rule);
+                    }
+                    Selection::NotIsolating { policy: confined, direction: of }
+                        if *of == direction && policy.key() == *confined && selecting.len() == 1 =>
+                    {
+                        return None;
+                    }
+                    Selection::All
+                    | Selection::First
+                    | Selection::FirstFor { .. }
+                    | Selection::NotIsolating { .. } => {}
+                }
+                Some(counted)
+            })
+            .collect();
+        decide(&counted)
+    }
+}
+
+/// Both sides must allow; a denial on one side decides whatever the other leaves open.
+pub fn both(egress: Answer, ingress: Answer) -> Answer {
+    match (egress, ingress) {
+        (Answer::Deny, _) | (_, Answer::Deny) => Answer::Deny,
+        (undefined @ Answer::Undefined(_), _) | (_, undefined @ Answer::Undefined(_)) => undefined,
+        (Answer::Allow, Answer::Allow) => Answer::Allow,
+    }
+}
+
+fn selection(fault: Fault, reach: Reach<'_>) -> Selection {
+    match (fault, reach) {
+        (Fault::FirstPolicyOnly, Reach::Everywhere) => Selection::First,
+        (Fault::FirstPolicyOnly, Reach::Term(Term { place: Place::Policy { policy, part } })) => match part {
+            Part::Rule { direction, rule, .. } => {
+                Selection::FirstFor { policy: policy.clone(), direction: *direction, rule: *rule }
+            }
+            Part::Target | Part::Isolation(_) => Selection::All,
+        },
+        (_, Reach::Term(Term { place: Place::Policy { policy, part: Part::Isolation(direction) } })) => {
+            Selection::NotIsolating { policy: policy.clone(), direction: *direction }
+        }
+        (_, Reach::Everywhere | Reach::Term(_)) => Selection::All,
+    }
+}
+
+impl Fault {
+    /// Whether an engine with this fault, which has taken up `state`, never takes up `change`.
+    pub fn ignores(self, change: &Change, state: &State) -> bool {
+        match change {
+            Change::Apply { .. } => false,
+            Change::Replace { .. } => self == Self::StaleUpdate,
+            // Labels are known when the first policy comes; it is later changes that go unnoticed.
+            Change::Relabel { .. } => self == Self::IgnoreLabelChange && !state.policies.is_empty(),
+            Change::Delete { .. } => self == Self::StaleDelete,
+        }
+    }
+}
+
+/// Whether an engine with `fault` within `reach` never takes up the change of `phase`.
+fn ignores_change(fault: Fault, reach: Reach<'_>, phase: Phase, change: &Change, state: &State) -> bool {
+    let reached = match (reach, phase) {
+        (Reach::Everywhere, _) => true,
+        (Reach::Term(Term { place: Place::Change { step, .. } }), Phase::Step(now)) => *step == now,
+        (Reach::Term(Term { place: Place::Removal }), Phase::Removal) => true,
+        (Reach::Term(_), Phase::Baseline | Phase::Step(_) | Phase::Removal) => false,
+    };
+    reached && fault.ignores(change, state)
+}
+
+/// The policy that an engine with `fault` sees in the place of `policy`.
+fn misread(mut policy: Policy, fault: Fault, reach: Reach<'_>) -> Policy {
+    let confined = match reach {
+        Reach::Everywhere => None,
+        Reach::Term(Term { place: Place::Policy { policy: of, part } }) if *of == policy.key() => Some(part),
+        Reach::Term(_) => return policy,
+    };
+    match confined {
+        None => {
+            if fault == Fault::IgnoreTargetSelector {
+                policy.pod_selector = LabelSelector::default();
+            }
+            for direction in Direction::ALL {
+                let unseen = match direction {
+                    Direction::Ingress => matches!(fault, Fault::NoEngine | Fault::IgnoreIngress),
+                    Direction::Egress => matches!(fault, Fault::NoEngine | Fault::IgnoreEgress),
+                };
+                let rules = policy.rules_mut(direction);
+                if unseen {
+                    *rules = None;
+                }
+                let Some(rules) = rules else { continue };
+                match fault {
+                    Fault::IgnoreRules => rules.clear(),
+                    Fault::FirstRuleOnly => rules.truncate(1),
+                    _ => rules.iter_mut().for_each(|rule| misread_rule(rule, fault)),
+                }
+            }
+        }
+        Some(Part::Target) => policy.pod_selector = LabelSelector::default(),
+        Some(Part::Isolation(_)) => {}
+        Some(Part::Rule { direction, rule, part }) => {
+            let Some(rules) = policy.rules_mut(*direction) else { return policy };
+            let whole = *part == RulePart::Whole;
+            if whole && fault == Fault::FirstPolicyOnly {
+                return policy;
+            }
+            if whole || rules.get_mut(*rule).is_some_and(|rule| misread_part(rule, *part, fault) == Left::Nothing) {
+                remove_at(rules, *rule);
+            }
+        }
+    }
+    policy
+}
+
+/// What is left of a rule.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Something,
+    /// Its last peer or port is gone. An empty list would mean everyone, so the rule must go.
+    Nothing,
+}
+
+/// Reads a whole rule as an engine with `fault` does.
+fn misread_rule(rule: &mut Rule, fault: Fault) {
+    match fault {
+        Fault::IgnorePorts => rule.ports.clear(),
+        Fault::IgnorePeers => rule.peers.clear(),
+        Fault::IgnoreProtocol => rule.ports = rule.ports.iter().flat_map(any_protocol).collect(),
+        Fault::FirstPeerOnly => rule.peers.truncate(1),
+        Fault::FirstPortOnly => rule.ports.truncate(1),
+        Fault::AndAsOr => rule.peers = rule.peers.drain(..).flat_map(either).collect(),
+        Fault::IgnoreNamespaceSelector | Fault::IgnorePodSelector | Fault::IgnoreExcept => {
+            rule.peers.iter_mut().for_each(|peer| misread_peer(peer, fault));
+        }
+        Fault::NoEngine
+        | Fault::IgnoreIngress
+        | Fault::IgnoreEgress
+        | Fault::FirstPolicyOnly
+        | Fault::FirstRuleOnly
+        | Fault::IgnoreRules
+        | Fault::IgnoreTargetSelector
+        | Fault::StaleDelete
+        | Fault::StaleUpdate
+        | Fault::IgnoreLabelChange
+        | Fault::Slow
+        | Fault::DeadReceiver
+        | Fault::WrongIdentity
+        | Fault::PacketLoss => {}
+    }
+}
+
+/// Reads one part of a rule as an engine with `fault` does.
+fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
+    match part {
+        RulePart::Whole => {}
+        RulePart::Peer(index) => match fault {
+            Fault::IgnorePeers => rule.peers.clear(),
+            Fault::AndAsOr => {
+                if index < rule.peers.len() {
+                    let peer = rule.peers.remove(index);
+                    rule.peers.extend(either(peer));
+                }
+            }
+            _ => {
+                remove_at(&mut rule.peers, index);
+                if rule.peers.is_empty() {
+                    return Left::Nothing;
+                }
+            }
+        },
+        RulePart::NamespaceSelector(index) | RulePart::PodSelector(index) => {
+            if let Some(peer) = rule.peers.get_mut(index) {
+                misread_peer(peer, fault);
+            }
+        }
+        RulePart::Except(index, item) => {
+            if let Some(Peer::IpBlock { cidr: _, except }) = rule.peers.get_mut(index) {
+                remove_at(except, item);
+            }
+        }
+        RulePart::Port(index) | RulePart::Protocol(index) => match fault {
+            Fault::IgnorePorts => rule.ports.clear(),
+            Fault::IgnoreProtocol => {
+                if let Some(port) = rule.ports.get(index) {
+                    let widened: Vec<PortMatch> = any_protocol(port).collect();
+                    rule.ports.splice(index..=index, widened);
+                }
+            }
+            _ => {
+                remove_at(&mut rule.ports, index);
+                if rule.ports.is_empty() {
+                    return Left::Nothing;
+                }
+            }
+        },
+    }
+    Left::Something
+}
+
+fn misread_peer(peer: &mut Peer, fault: Fault) {
+    match peer {
+        Peer::Pods { namespace_selector, pod_selector } => {
+            let ignored = match fault {
+                Fault::IgnoreNamespaceSelector => namespace_selector,
+                Fault::IgnorePodSelector => pod_selector,
+                _ => return,
+            };
+            if let Some(selector) = ignored {
+                *selector = LabelSelector::default();
+            }
+        }
+        Peer::IpBlock { cidr: _, except } => {
+            if fault == Fault::IgnoreExcept {
+                except.clear();
+            }
+        }
+    }
+}
+
+/// A port item on every protocol.
+fn any_protocol(port: &PortMatch) -> impl Iterator<Item = PortMatch> + use<> {
+    let port = port.clone();
+    [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+        .into_iter()
+        .map(move |protocol| PortMatch { protocol, ..port.clone() })
+}
+
+/// A peer with both selectors as two peers.
+fn either(peer: Peer) -> Vec<Peer> {
+    match peer {
+        Peer::Pods { namespace_selector: Some(namespaces), pod_selector: Some(pods) } => vec![
+            Peer::Pods { namespace_selector: Some(namespaces), pod_selector: None },
+            Peer::Pods { namespace_selector: None, pod_selector: Some(pods) },
+        ],
+        one @ (Peer::Pods { .. } | Peer::IpBlock { .. }) => vec![one],
+    }
+}
+
+fn remove_at<T>(list: &mut Vec<T>, index: usize) {
+    if index < list.len() {
+        list.remove(index);
+    }
+}
+
+impl FaultAt {
+    /// What the network does, to follow "as if".
+    pub fn describe(&self) -> String {
+        match &self.scope {
+            None => self.fault.as_if().to_owned(),
+            Some(scope) => format!("{} ({scope})", self.fault.as_if()),
+        }
+    }
+}
+
+impl Fault {
+    /// What the network does, to follow "as if".
+    pub fn as_if(self) -> &'static str {
+        match self {
+            Self::NoEngine => "nothing enforced policies at all",
+            Self::IgnoreIngress => "ingress were absent from every policy",
+            Self::IgnoreEgress => "egress were absent from every policy",
+            Self::IgnorePorts => "`ports` were absent from every rule",
+            Self::IgnoreProtocol => "a port item opened its port on every protocol",
+            Self::IgnorePeers => "`from` and `to` were absent from every rule",
+            Self::IgnoreNamespaceSelector => "a peer's `namespaceSelector` selected every namespace",
+            Self::IgnorePodSelector => "a peer's `podSelector` selected every pod",
+            Self::AndAsOr => "a peer with two selectors were two peers",
+            Self::IgnoreExcept => "`except` were absent from every `ipBlock`",
+            Self::FirstPolicyOnly => "only the first policy on a pod counted",
+            Self::FirstRuleOnly => "only the first rule of a policy counted",
+            Self::FirstPeerOnly => "only the first peer of a rule counted",
+            Self::FirstPortOnly => "only the first port of a rule counted",
+            Self::IgnoreRules => "no rule allowed anything",
+            Self::IgnoreTargetSelector => "`spec.podSelector` selected every pod of the namespace",
+            Self::StaleDelete => "deleted policies were still in force",
+            Self::StaleUpdate => "a replaced policy kept its first version",
+            Self::IgnoreLabelChange => "labels had not changed since the policy came",
+            Self::Slow => "every change took 2 s",
+            Self::DeadReceiver => "a receiver were dead",
+            Self::WrongIdentity => "another pod answered",
+            Self::PacketLoss => "packets were lost",
+        }
+    }
+}
+
+impl Scope {
+    /// Whether a fault in this scope bears on what one side says of `flow`. A node decides egress of its own pods and
+    /// ingress to them.
+    pub fn reaches(&self, world: &World, flow: &Flow, place: verdict::Scope, direction: Direction) -> bool {
+        match self {
+            Self::Node(node) => {
+                let decider = match direction {
+                    Direction::Ingress => world.node_of(&flow.to),
+                    Direction::Egress => world.node_of(&flow.from),
+                };
+                decider == Some(node)
+            }
+            Self::Family(family) => place.family == *family,
+            Self::Protocol(protocol) => place.protocol == *protocol,
+            Self::Path(path) => place.path == *path,
+            Self::Placement(placement) => place.placement == *placement,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Terms: the smallest parts of a case that can be ignored, each with a stable id.
+
+use crate::core::model::change::{Change, PolicyName};
+use crate::core::model::policy::{Direction, Peer, Policy};
+use std::fmt;
+
+/// A term and its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term {
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a term stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In a policy.
+    Policy {
+        /// Which one.
+        policy: PolicyName,
+        /// Where in it.
+        part: Part,
+    },
+    /// The change of a step, counted from 0.
+    Change {
+        /// The step's index.
+        step: usize,
+        /// What it does.
+        kind: ChangeKind,
+    },
+    /// The deletion after the last step.
+    Removal,
+}
+
+/// A part of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// `spec.podSelector`, where it is not empty.
+    Target,
+    /// The isolation of the selected pods in a direction.
+    Isolation(Direction),
+    /// A rule or a part of one.
+    Rule {
+        /// The rule's direction.
+        direction: Direction,
+        /// The rule's index in its list.
+        rule: usize,
+        /// The part within the rule.
+        part: RulePart,
+    },
+}
+
+/// A part of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RulePart {
+    /// All of it.
+    Whole,
+    /// An item of `from` or `to`.
+    Peer(usize),
+    /// The `namespaceSelector` of a peer, where it is not empty.
+    NamespaceSelector(usize),
+    /// The `podSelector` of a peer, where it is not empty.
+    PodSelector(usize),
+    /// An item of `except`: peer and index.
+    Except(usize, usize),
+    /// An item of `ports`.
+    Port(usize),
+    /// The protocol of an item of `ports`.
+    Protocol(usize),
+}
+
+/// A change that an engine can fail to take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// A policy is replaced.
+    Replace,
+    /// Labels change.
+    Relabel,
+    /// A policy is deleted.
+    Delete,
+}
+
+impl Term {
+    /// Its stable id: `x/web ingress[0].from[1].podSelector`, `step[2] relabel`, `removal`.
+    pub fn id(&self) -> String {
+        self.to_string()
+    }
+
+    /// The policy that holds it.
+    pub fn policy(&self) -> Option<&PolicyName> {
+        match &self.place {
+            Place::Policy { policy, .. } => Some(policy),
+            Place::Change { .. } | Place::Removal => None,
+        }
+    }
+
+    /// The direction that it belongs to, where it belongs to one.
+    pub fn direction(&self) -> Option<Direction> {
+        match &self.place {
+            Place::Policy { part: Part::Isolation(direction) | Part::Rule { direction, .. }, .. } => Some(*direction),
+            Place::Policy { part: Part::Target, .. } | Place::Change { .. } | Place::Removal => None,
+        }
+    }
+
+    /// Whether it is the isolation of a direction.
+    pub fn is_isolation(&self) -> bool {
+        matches!(&self.place, Place::Policy { part: Part::Isolation(_), .. })
+    }
+
+    /// The feature that users know it by.
+    pub fn feature(&self) -> &'static str {
+        match &self.place {
+            Place::Policy { part, .. } => match part {
+                Part::Target => "pod-selector",
+                Part::Isolation(Direction::Ingress) => "ingress",
+                Part::Isolation(Direction::Egress) => "egress",
+                Part::Rule { part, .. } => match part {
+                    RulePart::Whole => "rules",
+                    RulePart::Peer(_) => "peers",
+                    RulePart::NamespaceSelector(_) => "namespace-selector",
+                    RulePart::PodSelector(_) => "pod-selector",
+                    RulePart::Except(..) => "except",
+                    RulePart::Port(_) => "ports",
+                    RulePart::Protocol(_) => "protocol",
+                },
+            },
+            Place::Change { kind: ChangeKind::Replace, .. } => "update",
+            Place::Change { kind: ChangeKind::Relabel, .. } => "label-change",
+            Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => "deletion",
+        }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Policy { policy, part } => {
+                write!(f, "{policy} ")?;
+                match part {
+                    Part::Target => f.write_str("podSelector"),
+                    Part::Isolation(direction) => direction.fmt(f),
+                    Part::Rule { direction, rule, part } => {
+                        write!(f, "{direction}[{rule}]")?;
+                        let list = match direction {
+                            Direction::Ingress => "from",
+                            Direction::Egress => "to",
+                        };
+                        match part {
+                            RulePart::Whole => Ok(()),
+                            RulePart::Peer(peer) => write!(f, ".{list}[{peer}]"),
+                            RulePart::NamespaceSelector(peer) => write!(f, ".{list}[{peer}].namespaceSelector"),
+                            RulePart::PodSelector(peer) => write!(f, ".{list}[{peer}].podSelector"),
+                            RulePart::Except(peer, except) => {
+                                write!(f, ".{list}[{peer}].ipBlock.except[{except}]")
+                            }
+                            RulePart::Port(port) => write!(f, ".ports[{port}]"),
+                            RulePart::Protocol(port) => write!(f, ".ports[{port}].protocol"),
+                        }
+                    }
+                }
+            }
+            Place::Change { step, kind } => write!(
+                f,
+                "step[{step}] {}",
+                match kind {
+                    ChangeKind::Replace => "replace",
+                    ChangeKind::Relabel => "relabel",
+                    ChangeKind::Delete => "delete",
+                }
+            ),
+            Place::Removal => f.write_str("removal"),
+        }
+    }
+}
+
+/// All terms of a case, each once, in reading order. A removal that deletes nothing is none.
+pub(super) fn terms(steps: &[Change], removal: &Change) -> Vec<Term> {
+    let mut terms: Vec<Term> = Vec::new();
+    let mut add = |place| {
+        let term = Term { place };
+        if !terms.contains(&term) {
+            terms.push(term);
+        }
+    };
+    for step in steps {
+        match step {
+            Change::Apply { policies } | Change::Replace { policies } => {
+                for policy in policies {
+                    for part in parts(policy) {
+                        add(Place::Policy { policy: policy.key(), part });
+                    }
+                }
+            }
+            Change::Delete { .. } | Change::Relabel { .. } => {}
+        }
+    }
+    for (step, change) in steps.iter().enumerate() {
+        match change {
+            Change::Apply { .. } => {}
+            Change::Replace { .. } => add(Place::Change { step, kind: ChangeKind::Replace }),
+            Change::Relabel { .. } => add(Place::Change { step, kind: ChangeKind::Relabel }),
+            Change::Delete { .. } => add(Place::Change { step, kind: ChangeKind::Delete }),
+        }
+    }
+    if matches!(removal, Change::Delete { policies } if !policies.is_empty()) {
+        add(Place::Removal);
+    }
+    terms
+}
+
+/// The parts of a policy, in reading order.
+fn parts(policy: &Policy) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if !policy.pod_selector.is_empty() {
+        parts.push(Part::Target);
+    }
+    for direction in Direction::ALL {
+        let Some(rules) = policy.rules(direction) else { continue };
+        parts.push(Part::Isolation(direction));
+        for (rule, content) in rules.iter().enumerate() {
+            let mut add = |part| parts.push(Part::Rule { direction, rule, part });
+            add(RulePart::Whole);
+            for (index, peer) in content.peers.iter().enumerate() {
+                add(RulePart::Peer(index));
+                match peer {
+                    Peer::Pods { namespace_selector, pod_selector } => {
+                        if namespace_selector.as_ref().is_some_and(|selector| !selector.is_empty()) {
+                            add(RulePart::NamespaceSelector(index));
+                        }
+                        if pod_selector.as_ref().is_some_and(|selector| !selector.is_empty()) {
+                            add(RulePart::PodSelector(index));
+                        }
+                    }
+                    Peer::IpBlock { cidr: _, except } => {
+                        (0..except.len()).for_each(|item| add(RulePart::Except(index, item)));
+                    }
+                }
+            }
+            for index in 0..content.ports.len() {
+                add(RulePart::Port(index));
+                add(RulePart::Protocol(index));
+            }
+        }
+    }
+    parts
+}

@@ -1,0 +1,69 @@
+//! How verdicts fold: worst wins, scopes that differ are PARTIAL.
+
+use super::Verdict;
+
+impl Verdict {
+    /// Whether it says that the network does not do what the policy says.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Ignored | Self::Partial | Self::Overblocked | Self::Stale | Self::Flapping => true,
+            Self::Enforced | Self::Late | Self::Inconclusive | Self::Skipped | Self::Undefined => false,
+        }
+    }
+
+    /// Its place among verdicts, worst first. SKIPPED and UNDEFINED say nothing, so anything else outweighs them.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Ignored => 0,
+            Self::Partial => 1,
+            Self::Overblocked => 2,
+            Self::Stale => 3,
+            Self::Flapping => 4,
+            Self::Inconclusive => 5,
+            Self::Late => 6,
+            Self::Enforced => 7,
+            Self::Undefined => 8,
+            Self::Skipped => 9,
+        }
+    }
+}
+
+/// The worst of several verdicts; `None` of none.
+pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
+    verdicts.into_iter().min_by_key(|verdict| verdict.rank())
+}
+
+/// One rule's verdict over scopes: PARTIAL where it fails in some and is enforced in others.
+pub fn over_scopes(verdicts: &[Verdict]) -> Option<Verdict> {
+    let worst = worst(verdicts.iter().copied())?;
+    let enforced_somewhere = verdicts.contains(&Verdict::Enforced);
+    Some(if worst.is_failure() && enforced_somewhere { Verdict::Partial } else { worst })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::*;
+
+    #[test]
+    fn verdicts_fold_as_the_contract_says() {
+        // "Worst wins: IGNORED, PARTIAL, OVERBLOCKED, STALE, FLAPPING → exit 1; INCONCLUSIVE → 3; ENFORCED → 0."
+        for failure in [Ignored, Partial, Overblocked, Stale, Flapping] {
+            assert_eq!(worst([Enforced, Inconclusive, failure, Skipped]), Some(failure));
+        }
+        assert_eq!(worst([Enforced, Inconclusive, Enforced]), Some(Inconclusive));
+        // "SKIPPED and UNDEFINED never change the code"
+        assert_eq!(worst([Skipped, Enforced, Undefined]), Some(Enforced));
+        assert_eq!(worst([Skipped, Undefined]), Some(Undefined));
+        assert_eq!(worst([]), None);
+    }
+
+    #[test]
+    fn scopes_that_differ_fold_to_partial() {
+        assert_eq!(over_scopes(&[Enforced, Ignored]), Some(Partial));
+        assert_eq!(over_scopes(&[Ignored, Ignored]), Some(Ignored));
+        assert_eq!(over_scopes(&[Ignored, Inconclusive]), Some(Ignored));
+        assert_eq!(over_scopes(&[Enforced, Inconclusive]), Some(Inconclusive));
+        assert_eq!(over_scopes(&[]), None);
+    }
+}

@@ -1,0 +1,380 @@
+//! From a run's events to its result.
+
+use super::case::{CaseRun, Evidence, Predictions};
+use super::fold::worst;
+use super::seen::Attempts;
+use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, term};
+use crate::core::event::{CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted};
+use crate::core::fault::{Fault, FaultAt, Scope};
+use crate::core::model::change::Change;
+use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::oracle::{Answer, Assumptions};
+use crate::core::verdict::Placement;
+use std::collections::BTreeMap;
+
+/// A log that does not begin with the start of a run.
+#[derive(Debug, thiserror::Error)]
+#[error("the event log does not begin with `run-started`")]
+pub struct NoRunError;
+
+/// What a run's events prove.
+pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
+    let Some(RunEvent { event: Event::RunStarted(run), .. }) = events.first() else { return Err(NoRunError) };
+    let log = Log::read(events);
+    let evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
+    let suspects = Suspects::find(&evidence, &run.nodes);
+
+    let mut nodes: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
+    let mut cases: Vec<CaseResult> = evidence
+        .iter()
+        .enumerate()
+        .map(|(index, evidence)| {
+            let (case, decided) = judge_case(evidence, suspects.of_case(index), &run.settings);
+            for (node, verdict) in decided {
+                nodes.entry(node).or_default().push(verdict);
+            }
+            case
+        })
+        .collect();
+    cases.sort_by_key(|case| run.cases.iter().position(|id| *id == case.id));
+    let unstarted: Vec<CaseResult> = run
+        .cases
+        .iter()
+        .filter(|id| !cases.iter().any(|case| case.id == **id))
+        .map(|id| skipped(id, log.end.as_ref()))
+        .collect();
+    cases.extend(unstarted);
+
+    let verdict = worst(cases.iter().map(|case| case.verdict))
+        .filter(|verdict| *verdict != Verdict::Skipped && *verdict != Verdict::Undefined)
+        .unwrap_or(Verdict::Inconclusive);
+    let behaves_like: Vec<String> = suspects.of_run.iter().map(FaultAt::describe).collect();
+    let features = features(&cases);
+    let nodes = run
+        .nodes
+        .iter()
+        .map(|name| NodeResult {
+            name: name.clone(),
+            verdict: nodes
+                .get(name)
+                .and_then(|verdicts| super::fold::over_scopes(verdicts))
+                .unwrap_or(Verdict::Skipped),
+        })
+        .collect();
+    Ok(RunResult {
+        headline: headline(run, verdict, &cases, &behaves_like),
+        duration_us: events.last().map_or(0, |event| event.at_us),
+        end: log.end,
+        run: run.clone(),
+        verdict,
+        behaves_like,
+        features,
+        cases,
+        nodes,
+        notes: log.notes,
+    })
+}
+
+/// The events, sorted by case.
+struct Log<'a> {
+    cases: Vec<CaseRun<'a>>,
+    notes: Vec<String>,
+    end: Option<RunEnd>,
+}
+
+impl<'a> Log<'a> {
+    fn read(events: &'a [RunEvent]) -> Self {
+        let mut log = Self { cases: Vec::new(), notes: Vec::new(), end: None };
+        for RunEvent { at_us: _, event } in events {
+            match event {
+                Event::RunStarted(_)
+                | Event::LaneOpened { .. }
+                | Event::PhaseStarted { .. }
+                | Event::PhaseProgress { .. }
+                | Event::PropertyObserved { .. } => {}
+                Event::CaseStarted(started) => {
+                    log.cases.push(CaseRun { started, phases: Vec::new(), abandoned: None, ended: false });
+                }
+                Event::PhaseEnded(ended) => {
+                    if let Some(case) = log.open(ended.lane, &ended.case) {
+                        case.phases.push(ended);
+                    }
+                }
+                Event::CaseEnded { lane, case, abandoned } => {
+                    if let Some(case) = log.open(*lane, case) {
+                        case.ended = true;
+                        case.abandoned = abandoned.as_deref();
+                    }
+                }
+                Event::Note { text } => log.notes.push(text.clone()),
+                Event::RunEnded { end } => log.end = Some(end.clone()),
+            }
+        }
+        log
+    }
+
+    fn open(&mut self, lane: u32, case: &str) -> Option<&mut CaseRun<'a>> {
+        self.cases.iter_mut().rfind(|run| run.started.lane == lane && run.started.case == case && !run.ended)
+    }
+}
+
+/// Which faults explain what was seen.
+struct Suspects {
+    /// Those that explain everything that was seen in the whole run.
+    of_run: Vec<FaultAt>,
+    /// Those that explain everything in a case, for each case.
+    of_cases: Vec<Vec<FaultAt>>,
+}
+
+impl Suspects {
+    fn find(evidence: &[Evidence<'_>], nodes: &[String]) -> Self {
+        if !evidence.iter().any(Evidence::any_wrong) {
+            return Self { of_run: Vec::new(), of_cases: vec![Vec::new(); evidence.len()] };
+        }
+        let everything = suspects(nodes);
+        let of_cases: Vec<Vec<FaultAt>> = evidence
+            .iter()
+            .map(|evidence| {
+                let predictions: Predictions = evidence.predictions();
+                everything.iter().filter(|fault| evidence.consistent(&predictions, fault)).cloned().collect()
+            })
+            .collect();
+        let of_run = widest(
+            everything
+                .into_iter()
+                .filter(|fault| of_cases.iter().all(|consistent| consistent.contains(fault)))
+                .collect(),
+        );
+        Self { of_run, of_cases: of_cases.into_iter().map(widest).collect() }
+    }
+
+    /// What explains a case: what explains the whole run, where something does.
+    fn of_case(&self, case: usize) -> &[FaultAt] {
+        if self.of_run.is_empty() { &self.of_cases[case] } else { &self.of_run }
+    }
+}
+
+/// Every misreading, everywhere and in each scope.
+fn suspects(nodes: &[String]) -> Vec<FaultAt> {
+    let scopes = [Family::Ipv4, Family::Ipv6]
+        .map(Scope::Family)
+        .into_iter()
+        .chain([Protocol::Tcp, Protocol::Udp].map(Scope::Protocol))
+        .chain([Path::PodIp, Path::ClusterIp].map(Scope::Path))
+        .chain([Placement::SameNode, Placement::CrossNode].map(Scope::Placement))
+        .chain(nodes.iter().cloned().map(Scope::Node));
+    let scopes: Vec<Option<Scope>> = std::iter::once(None).chain(scopes.map(Some)).collect();
+    Fault::ALL
+        .into_iter()
+        .filter(|fault| fault.is_misreading())
+        .flat_map(|fault| scopes.iter().map(move |scope| FaultAt { fault, scope: scope.clone() }))
+        .collect()
+}
+
+/// A fault that explains everything everywhere makes the same fault in a part of the network superfluous.
+fn widest(faults: Vec<FaultAt>) -> Vec<FaultAt> {
+    let everywhere: Vec<Fault> = faults.iter().filter(|at| at.scope.is_none()).map(|at| at.fault).collect();
+    faults.into_iter().filter(|at| at.scope.is_none() || !everywhere.contains(&at.fault)).collect()
+}
+
+fn judge_case(
+    evidence: &Evidence<'_>,
+    explanations: &[FaultAt],
+    settings: &RunSettings,
+) -> (CaseResult, Vec<(String, Verdict)>) {
+    let started = evidence.run.started;
+    let mut nodes = Vec::new();
+    let terms: Vec<_> = if started.property {
+        Vec::new()
+    } else {
+        evidence
+            .experiment
+            .terms()
+            .iter()
+            .filter(|term| !started.masked.iter().any(|masked| masked.term == term.id()))
+            .map(|term| {
+                let judged = term::judge(evidence, term, explanations);
+                nodes.extend(judged.nodes);
+                judged.result
+            })
+            .collect()
+    };
+    let (verdict, reason) = if started.property {
+        (Verdict::Undefined, Some("the specification leaves this open: observed, not scored".to_owned()))
+    } else if evidence.only_undefined() {
+        (Verdict::Undefined, Some("what this cluster does here is left open by the specification".to_owned()))
+    } else {
+        let verdict = worst(terms.iter().map(|term| term.verdict)).unwrap_or(Verdict::Inconclusive);
+        let reason = evidence.run.abandoned.map(str::to_owned).or_else(|| {
+            (verdict != Verdict::Enforced)
+                .then(|| terms.iter().find(|term| term.verdict == verdict))
+                .flatten()
+                .map(|term| format!("{}: {}", term.id, term.explanation))
+        });
+        (verdict, reason)
+    };
+    let terms = if verdict == Verdict::Undefined { Vec::new() } else { terms };
+    let case = CaseResult {
+        id: started.case.clone(),
+        title: started.title.clone(),
+        verdict,
+        reason,
+        steps: steps(evidence, settings),
+        terms,
+    };
+    (case, nodes)
+}
+
+impl Evidence<'_> {
+    /// Whether the case needs something that the specification leaves open and this run did not settle.
+    fn only_undefined(&self) -> bool {
+        let open = |answer: &Answer| matches!(answer, Answer::Undefined(_));
+        let mut answers = self.flows.iter().flat_map(|flow| &flow.right);
+        answers.clone().any(open) && !answers.any(|answer| *answer == Answer::Deny)
+            || (self.flows.iter().flat_map(|flow| &flow.right).any(open) && !self.experiment.assumptions.ip_block_matches_pods)
+    }
+}
+
+fn steps(evidence: &Evidence<'_>, _settings: &RunSettings) -> Vec<StepResult> {
+    evidence
+        .run
+        .phases
+        .iter()
+        .map(|ended| {
+            let phase = evidence.experiment.index(ended.phase);
+            let cells = ended
+                .cells
+                .iter()
+                .map(|cell| {
+                    let flow = evidence.flows.iter().position(|sighting| *sighting.flow == cell.flow);
+                    let seen = flow.and_then(|flow| match &evidence.flows[flow].unproven {
+                        Some(why) => Some(Seen::Unclear { why: why.clone() }),
+                        None => evidence.flows[flow].seen[phase].clone(),
+                    });
+                    CellResult {
+                        cell: cell.clone(),
+                        seen: seen.unwrap_or_else(|| Seen::Unclear { why: "it has no baseline".to_owned() }),
+                        wrong: flow.is_some_and(|flow| evidence.wrong(phase, flow)),
+                    }
+                })
+                .collect();
+            let since = |us: u64| us.saturating_sub(ended.requested_us) as f64 / 1_000.0;
+            StepResult {
+                phase: ended.phase,
+                change: describe(ended.phase, evidence.experiment.change(ended.phase)),
+                converged_ms: ended.converged_us.map(since),
+                duration_ms: since(ended.ended_us),
+                cells,
+            }
+        })
+        .collect()
+}
+
+/// What a phase changes, for a reader.
+pub fn describe(phase: Phase, change: Option<&Change>) -> String {
+    let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
+    match (phase, change) {
+        (Phase::Baseline, _) | (_, None) => "no policy yet".to_owned(),
+        (Phase::Removal, Some(_)) => "everything deleted".to_owned(),
+        (Phase::Step(_), Some(change)) => match change {
+            Change::Apply { policies } => format!("apply {}", list(&mut policies.iter().map(|p| p.key().to_string()))),
+            Change::Replace { policies } => {
+                format!("replace {}", list(&mut policies.iter().map(|p| p.key().to_string())))
+            }
+            Change::Delete { policies } => format!("delete {}", list(&mut policies.iter().map(ToString::to_string))),
+            Change::Relabel { subject, .. } => format!("relabel {subject}"),
+        },
+    }
+}
+
+/// When a cell was last seen to be wrong, if it ever was.
+pub(super) fn last_wrong_us(cell: &Cell) -> Option<u64> {
+    let attempts = Attempts::of(cell);
+    match cell.expected {
+        Answer::Deny => attempts.last_through_us(),
+        Answer::Allow => {
+            let first = attempts.first_through_us()?;
+            cell.streaks.iter().filter(|streak| streak.first_us < first).map(|streak| streak.last_us.min(first)).max()
+        }
+        Answer::Undefined(_) => None,
+    }
+}
+
+fn skipped(id: &str, end: Option<&RunEnd>) -> CaseResult {
+    let reason = match end {
+        Some(RunEnd::Completed) => "no lane was left to run it",
+        Some(RunEnd::Interrupted { .. }) => "the run was interrupted before it",
+        Some(RunEnd::TimedOut) => "the run's time was over before it",
+        Some(RunEnd::Failed { .. }) => "the run failed before it",
+        None => "the log breaks off before it",
+    };
+    CaseResult {
+        id: id.to_owned(),
+        title: String::new(),
+        verdict: Verdict::Skipped,
+        reason: Some(reason.to_owned()),
+        steps: Vec::new(),
+        terms: Vec::new(),
+    }
+}
+
+fn features(cases: &[CaseResult]) -> Vec<FeatureResult> {
+    let mut features: Vec<FeatureResult> = Vec::new();
+    for term in cases.iter().flat_map(|case| &case.terms) {
+        match features.iter_mut().find(|known| known.feature == term.feature) {
+            Some(known) => known.verdict = worst([known.verdict, term.verdict]).unwrap_or(term.verdict),
+            None => features.push(FeatureResult { feature: term.feature.clone(), verdict: term.verdict }),
+        }
+    }
+    features
+}
+
+fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_like: &[String]) -> String {
+    let terms: Vec<Verdict> = cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict).collect();
+    let skipped = cases.iter().filter(|case| case.verdict == Verdict::Skipped).count();
+    let enforced = terms.iter().filter(|verdict| **verdict == Verdict::Enforced).count();
+    let nodes = match run.nodes.len() {
+        1 => "1 node".to_owned(),
+        nodes => format!("{nodes} nodes"),
+    };
+    let mut text = format!("{verdict}: {enforced} of {} terms enforced in {} cases on {nodes}", terms.len(), cases.len());
+    if skipped > 0 {
+        text.push_str(&format!("; {skipped} cases skipped"));
+    }
+    if !behaves_like.is_empty() {
+        text.push_str(&format!("; behaves as if {}", behaves_like.join(", or ")));
+    }
+    text
+}
+
+/// What a property case has settled: whether every flow that the specification leaves open did what it does where the
+/// property holds, beside an effective deny.
+pub fn observe_property(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSettings) -> Assumptions {
+    let held = Assumptions { ip_block_matches_pods: true };
+    let supposed = CaseStarted { assumptions: held, ..started.clone() };
+    let run = CaseRun { started: &supposed, phases: ended.iter().collect(), abandoned: None, ended: true };
+    let evidence = Evidence::new(&run, settings);
+    let mut blocked = false;
+    let mut admitted = false;
+    for (flow, sighting) in evidence.flows.iter().enumerate() {
+        for (phase, right) in sighting.right.iter().enumerate() {
+            match (right, evidence.through(phase, flow)) {
+                (Answer::Allow, Some(true)) => admitted = true,
+                (Answer::Deny, Some(false)) => blocked = true,
+                (Answer::Allow, Some(false)) | (Answer::Deny, Some(true)) => return Assumptions::default(),
+                (Answer::Allow | Answer::Deny, None) | (Answer::Undefined(_), _) => {}
+            }
+        }
+    }
+    if blocked && admitted { held } else { Assumptions::default() }
+}
+
+/// Whether everything connects again after a case, so that its lane can serve another one.
+pub fn is_clean(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSettings) -> bool {
+    let run = CaseRun { started, phases: ended.iter().collect(), abandoned: None, ended: true };
+    let evidence = Evidence::new(&run, settings);
+    let removal = evidence.experiment.index(Phase::Removal);
+    (0..evidence.flows.len())
+        .filter(|flow| evidence.flows[*flow].unproven.is_none())
+        .all(|flow| evidence.through(removal, flow) == Some(true))
+}

@@ -1,0 +1,303 @@
+//! A term's verdict: what its witnesses showed, and which fault explains it.
+
+use super::case::{Evidence, contradicts};
+use super::fold::{over_scopes, worst};
+use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
+use crate::core::event::Phase;
+use crate::core::fault::reading::Reach;
+use crate::core::fault::{Fault, FaultAt, Part, Place, Term};
+use crate::core::model::change::Change;
+use crate::core::model::manifest;
+use crate::core::model::policy::Direction;
+use crate::core::oracle::Answer;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a witness showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// What the specification says, beside what makes it prove something.
+    Right,
+    /// The opposite.
+    Wrong,
+    /// Nothing, for this reason.
+    Unknown(String),
+}
+
+/// A witness of a term: flow and phase, by index, and the fault that would show on it.
+struct Sight {
+    fault: Fault,
+    phase: usize,
+    flow: usize,
+    state: State,
+}
+
+/// The verdict of a term, and of each node that decides on one of its witnesses.
+pub(super) struct Judged {
+    pub(super) result: TermResult,
+    pub(super) nodes: Vec<(String, Verdict)>,
+}
+
+/// Judges a term. `explanations` are the faults that explain everything that was seen in the case.
+pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultAt]) -> Judged {
+    let sights = sights(evidence, term);
+    let touching: Vec<&FaultAt> = explanations
+        .iter()
+        .filter(|at| sights.iter().any(|sight| sight.fault == at.fault && sight.state == State::Wrong))
+        .collect();
+    let failing = failure(evidence, &sights, &touching, explanations);
+
+    let mut by_scope: BTreeMap<Scope, Vec<&Sight>> = BTreeMap::new();
+    for sight in &sights {
+        by_scope.entry(evidence.flows[sight.flow].scope).or_default().push(sight);
+    }
+    let scopes: Vec<ScopeResult> = by_scope
+        .iter()
+        .map(|(scope, sights)| ScopeResult { scope: *scope, verdict: in_one_place(sights, failing) })
+        .collect();
+
+    let unrefuted: Vec<Fault> = Fault::ALL
+        .into_iter()
+        .filter(|fault| sights.iter().any(|sight| sight.fault == *fault))
+        .filter(|fault| !sights.iter().any(|sight| sight.fault == *fault && sight.state == State::Right))
+        .collect();
+    let mut verdict =
+        over_scopes(&scopes.iter().map(|scope| scope.verdict).collect::<Vec<_>>()).unwrap_or(Verdict::Inconclusive);
+    if verdict == Verdict::Enforced && !unrefuted.is_empty() {
+        verdict = Verdict::Inconclusive;
+    }
+
+    let faults = if verdict.is_failure() { touching.iter().map(|at| at.to_string()).collect() } else { Vec::new() };
+    let explanation = explain(evidence, &sights, verdict, &touching, explanations, &unrefuted);
+    let result = TermResult {
+        id: term.id(),
+        feature: term.feature().to_owned(),
+        isolation: term.is_isolation(),
+        verdict,
+        explanation,
+        faults,
+        witnesses: witnesses(evidence, &sights),
+        scopes,
+        latency_ms: latency_ms(evidence, &sights),
+        policy: fragment(evidence, term),
+    };
+    Judged { nodes: nodes(evidence, term, &sights, failing), result }
+}
+
+/// Every flow and phase on which ignoring the term would show, for each way of ignoring it.
+fn sights(evidence: &Evidence<'_>, term: &Term) -> Vec<Sight> {
+    let mut sights = Vec::new();
+    for fault in Fault::ALL {
+        let Some(reading) = evidence.experiment.reading(fault, Reach::Term(term)) else { continue };
+        for (flow, sighting) in evidence.flows.iter().enumerate() {
+            for phase in 0..sighting.right.len() {
+                let shows = match (sighting.right[phase], reading.answer(phase, sighting.flow)) {
+                    (Answer::Allow, Answer::Deny) | (Answer::Deny, Answer::Allow) => true,
+                    (Answer::Allow, Answer::Allow)
+                    | (Answer::Deny, Answer::Deny)
+                    | (Answer::Undefined(_), _)
+                    | (_, Answer::Undefined(_)) => false,
+                };
+                if shows {
+                    sights.push(Sight { fault, phase, flow, state: state(evidence, term, phase, flow) });
+                }
+            }
+        }
+    }
+    sights
+}
+
+fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> State {
+    let sighting = &evidence.flows[flow];
+    if let Some(why) = &sighting.unproven {
+        return State::Unknown(why.clone());
+    }
+    let Some(through) = evidence.through(phase, flow) else {
+        return State::Unknown(match &sighting.seen[phase] {
+            Some(super::Seen::Unclear { why }) => format!("{}: {why}", sighting.flow),
+            Some(super::Seen::Through | super::Seen::Blocked) | None => {
+                evidence.run.abandoned.unwrap_or("the run ended before this was observed").to_owned()
+            }
+        });
+    };
+    if contradicts(sighting.right[phase], through) {
+        return State::Wrong;
+    }
+    let (proven, lacking) = if through {
+        (effective_deny(evidence, term, phase, flow), "nothing that must be blocked was blocked beside it")
+    } else {
+        (controlled(evidence, phase, flow), "nothing beside it connected, and it did not connect again after removal")
+    };
+    if proven { State::Right } else { State::Unknown(format!("{}: {lacking}", sighting.flow)) }
+}
+
+/// A block counts only beside something that connects: in the same phase from the same sender, to the same receiver or
+/// between the same nodes, over the same family and path; or, where the case leaves none, before and after on the flow
+/// itself.
+fn controlled(evidence: &Evidence<'_>, phase: usize, flow: usize) -> bool {
+    let denied = evidence.flows[flow].flow;
+    let world = &evidence.experiment.world;
+    let nodes = |flow: &crate::core::model::flow::Flow| {
+        (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned))
+    };
+    let beside = (0..evidence.flows.len()).any(|other| {
+        let control = evidence.flows[other].flow;
+        evidence.flows[other].right[phase] == Answer::Allow
+            && evidence.through(phase, other) == Some(true)
+            && control.family == denied.family
+            && control.path == denied.path
+            && (control.from == denied.from || control.to == denied.to || nodes(control) == nodes(denied))
+    });
+    let removal = evidence.experiment.index(Phase::Removal);
+    beside || evidence.through(removal, flow) == Some(true)
+}
+
+/// An allow counts only beside an effective deny: without an engine every allow "works".
+fn effective_deny(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> bool {
+    let allowed = evidence.flows[flow].flow;
+    let blocked = |at: usize, other: usize| {
+        evidence.flows[other].right[at] == Answer::Deny && evidence.through(at, other) == Some(false)
+    };
+    match &term.place {
+        // What a change opens must have been closed before.
+        Place::Change { .. } | Place::Removal => (0..phase).any(|earlier| blocked(earlier, flow)),
+        Place::Policy { part, .. } => {
+            let same_subject = |other: &crate::core::model::flow::Flow| match part {
+                Part::Isolation(Direction::Ingress) | Part::Rule { direction: Direction::Ingress, .. } => {
+                    other.to == allowed.to
+                }
+                Part::Isolation(Direction::Egress) | Part::Rule { direction: Direction::Egress, .. } => {
+                    other.from == allowed.from
+                }
+                // An unselected pod stays open while the selected ones are isolated.
+                Part::Target => true,
+            };
+            (0..evidence.flows.len()).any(|other| {
+                let candidate = evidence.flows[other].flow;
+                candidate.family == allowed.family
+                    && same_subject(candidate)
+                    && (1..=phase).any(|at| blocked(at, other))
+            })
+        }
+    }
+}
+
+/// What the term is called where its witnesses are wrong.
+fn failure(
+    evidence: &Evidence<'_>,
+    sights: &[Sight],
+    touching: &[&FaultAt],
+    explanations: &[FaultAt],
+) -> Option<Verdict> {
+    let wrong: Vec<&Sight> = sights.iter().filter(|sight| sight.state == State::Wrong).collect();
+    if wrong.is_empty() {
+        return None;
+    }
+    if !explanations.is_empty() {
+        return worst(touching.iter().filter_map(|at| at.fault.verdict()));
+    }
+    let leaks = wrong.iter().any(|sight| evidence.flows[sight.flow].right[sight.phase] == Answer::Deny);
+    Some(if leaks { Verdict::Ignored } else { Verdict::Overblocked })
+}
+
+/// The verdict of witnesses that stand in one place.
+fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
+    let any = |state: fn(&State) -> bool| sights.iter().any(|sight| state(&sight.state));
+    if any(|state| *state == State::Wrong) {
+        failing.unwrap_or(Verdict::Inconclusive)
+    } else if any(|state| matches!(state, State::Unknown(_))) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Enforced
+    }
+}
+
+/// The nodes that decide on the term's witnesses, each with its verdict.
+fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option<Verdict>) -> Vec<(String, Verdict)> {
+    let world = &evidence.experiment.world;
+    let mut by_node: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
+    for sight in sights {
+        let flow = evidence.flows[sight.flow].flow;
+        let deciders = match term.direction() {
+            Some(Direction::Ingress) => vec![world.node_of(&flow.to)],
+            Some(Direction::Egress) => vec![world.node_of(&flow.from)],
+            None => vec![world.node_of(&flow.from), world.node_of(&flow.to)],
+        };
+        for node in deciders.into_iter().flatten().collect::<BTreeSet<_>>() {
+            by_node.entry(node).or_default().push(sight);
+        }
+    }
+    by_node.into_iter().map(|(node, sights)| (node.to_owned(), in_one_place(&sights, failing))).collect()
+}
+
+fn explain(
+    evidence: &Evidence<'_>,
+    sights: &[Sight],
+    verdict: Verdict,
+    touching: &[&FaultAt],
+    explanations: &[FaultAt],
+    unrefuted: &[Fault],
+) -> String {
+    let wrong = sights.iter().filter(|sight| sight.state == State::Wrong).count();
+    let right = sights.iter().filter(|sight| sight.state == State::Right).count();
+    let unknown = sights.iter().find_map(|sight| match &sight.state {
+        State::Unknown(why) => Some(why.as_str()),
+        State::Right | State::Wrong => None,
+    });
+    let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
+    if verdict.is_failure() {
+        if touching.is_empty() {
+            return format!("{wrong} of {} witnesses contradict it; no single known fault explains all that was seen", sights.len());
+        }
+        return format!("the network behaves as if {}", names(&mut touching.iter().map(|at| at.describe())));
+    }
+    match verdict {
+        Verdict::Enforced => format!("{right} witnesses were as written"),
+        _ if sights.is_empty() => "no flow that was probed would show whether it is ignored".to_owned(),
+        _ if wrong > 0 => {
+            format!("not observable while {}", names(&mut explanations.iter().map(|at| at.describe())))
+        }
+        _ => match (unknown, unrefuted.first()) {
+            (Some(why), _) => why.to_owned(),
+            (None, Some(fault)) => format!("nothing showed that it is not the case that {}", fault.as_if()),
+            (None, None) => evidence.run.abandoned.unwrap_or("nothing was observed").to_owned(),
+        },
+    }
+}
+
+fn witnesses(evidence: &Evidence<'_>, sights: &[Sight]) -> Vec<Witness> {
+    let places: BTreeSet<(usize, usize)> = sights.iter().map(|sight| (sight.phase, sight.flow)).collect();
+    let phases = evidence.experiment.phases();
+    places
+        .into_iter()
+        .filter_map(|(phase, flow)| {
+            let ended = evidence.run.phases.iter().find(|ended| ended.phase == phases[phase])?;
+            let cell = ended.cells.iter().position(|cell| cell.flow == *evidence.flows[flow].flow)?;
+            Some(Witness { phase: phases[phase], cell })
+        })
+        .collect()
+}
+
+/// From the request of a change to the last wrong observation after it, over the term's witnesses that came right.
+fn latency_ms(evidence: &Evidence<'_>, sights: &[Sight]) -> Option<f64> {
+    let phases = evidence.experiment.phases();
+    sights
+        .iter()
+        .filter(|sight| sight.state == State::Right)
+        .filter_map(|sight| {
+            let ended = evidence.run.phases.iter().find(|ended| ended.phase == phases[sight.phase])?;
+            let cell = ended.cells.iter().find(|cell| cell.flow == *evidence.flows[sight.flow].flow)?;
+            Some(super::last_wrong_us(cell)?.saturating_sub(ended.requested_us))
+        })
+        .max()
+        .map(|us| us as f64 / 1_000.0)
+}
+
+/// The policy that holds the term, as YAML.
+fn fragment(evidence: &Evidence<'_>, term: &Term) -> Option<String> {
+    let key = term.policy()?;
+    let policies = evidence.run.started.steps.iter().rev().find_map(|step| match step {
+        Change::Apply { policies } | Change::Replace { policies } => policies.iter().find(|policy| policy.key() == *key),
+        Change::Delete { .. } | Change::Relabel { .. } => None,
+    })?;
+    Some(manifest::to_yaml(policies))
+}

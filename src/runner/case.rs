@@ -1,0 +1,220 @@
+//! One case on one lane: baseline, steps, removal.
+
+use super::lane::Shared;
+use super::phase::{Agents, Goal, Lost};
+use crate::core::catalogue::{Case, Instance};
+use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
+use crate::core::fault::{Experiment, plan};
+use crate::core::model::flow::Flow;
+use crate::core::oracle::{Answer, Assumptions, decide};
+use crate::core::verdict::{Seen, is_clean, observe_property, seen};
+use crate::target::{Lane, TargetError};
+
+/// Why a case could not be finished. Its lane is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CaseError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// What a finished case leaves behind.
+pub(super) struct Finished {
+    /// Whether everything connects again, so that the lane can serve another case.
+    pub(super) clean: bool,
+    /// What a property case has settled.
+    pub(super) assumptions: Option<Assumptions>,
+}
+
+/// A case at work.
+struct Work<'a, L> {
+    shared: &'a Shared,
+    lane: &'a mut L,
+    agents: &'a mut Agents,
+    number: u32,
+    case: &'a Case,
+    experiment: Experiment,
+    baseline: Vec<Cell>,
+    ended: Vec<PhaseEnded>,
+}
+
+/// Runs a case.
+pub(super) async fn run<L: Lane>(
+    shared: &Shared,
+    lane: &mut L,
+    agents: &mut Agents,
+    number: u32,
+    case: &Case,
+    assumptions: Assumptions,
+) -> Result<Finished, CaseError> {
+    let Instance { setup, steps, removal, restore } = case.instantiate(lane.world(), &agents.suffix);
+    for change in &setup {
+        lane.apply(change).await?;
+    }
+    let experiment = Experiment { world: lane.world().clone(), steps, removal, assumptions };
+    let started = CaseStarted {
+        lane: number,
+        case: case.id.clone(),
+        title: case.title.clone(),
+        covers: case.covers.iter().map(ToString::to_string).collect(),
+        masked: case
+            .masked
+            .iter()
+            .map(|masked| Masked { term: masked.term.clone(), reason: masked.reason.clone() })
+            .collect(),
+        property: case.property.is_some(),
+        assumptions,
+        world: experiment.world.clone(),
+        steps: experiment.steps.clone(),
+        removal: experiment.removal.clone(),
+    };
+    shared.emit(Event::CaseStarted(Box::new(started.clone())));
+    let flows = choose(&experiment, shared.settings.seed).await;
+
+    let mut work =
+        Work { shared, lane, agents, number, case, experiment, baseline: Vec::new(), ended: Vec::new() };
+    for phase in work.experiment.phases() {
+        work.phase(phase, &flows).await?;
+    }
+    let ended = work.ended;
+    let settings = shared.settings.recorded();
+    let clean = is_clean(&started, &ended, &settings);
+    for change in &restore {
+        lane.apply(change).await?;
+    }
+    let assumptions = case.property.is_some().then(|| observe_property(&started, &ended, &settings));
+    Ok(Finished { clean, assumptions })
+}
+
+/// Choosing flows is computation; it must not hold up the lanes that probe.
+async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
+    let experiment = experiment.clone();
+    match tokio::task::spawn_blocking(move || plan::choose(&experiment, seed)).await {
+        Ok(flows) => flows,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and this task with it.
+            Err(_) => Vec::new(),
+        },
+    }
+}
+
+impl<L: Lane> Work<'_, L> {
+    async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
+        let turn = self.shared.turns.read().await;
+        let clock = self.agents.clock;
+        let flows: Vec<&Flow> = match phase {
+            Phase::Baseline => flows.iter().collect(),
+            Phase::Step(_) | Phase::Removal => self.sound_flows(),
+        };
+        let cells: Vec<Cell> = {
+            let state = &self.experiment.states()[self.experiment.index(phase)];
+            let cell = |flow: &&Flow| Cell {
+                flow: (*flow).clone(),
+                expected: decide(&state.policies, &state.world, flow, self.experiment.assumptions).answer,
+                streaks: Vec::new(),
+                arrived: None,
+                alone: None,
+            };
+            flows.iter().map(cell).collect()
+        };
+        let mut cells = cells;
+        self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
+        let goal = goal(phase);
+        let attempts = match goal {
+            Goal::Baseline | Goal::Removal => 2,
+            Goal::Step | Goal::Alone => 3,
+        };
+        let world = self.experiment.world.clone();
+        let room = self.shared.budget.reserve(&world, &cells, attempts).await;
+
+        let requested_us = clock.now_us();
+        if let Some(change) = self.experiment.change(phase) {
+            self.lane.apply(change).await?;
+        }
+        let accepted_us = clock.now_us();
+        let (shared, lane) = (self.shared, self.number);
+        let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
+        let baseline = self.baseline_of(&cells);
+        let observed = self
+            .agents
+            .observe(&world, &mut cells, &baseline, goal, &self.shared.settings, accepted_us, on_progress)
+            .await?;
+        self.shared.budget.settle(room, &world, &cells).await;
+        drop(turn);
+
+        if phase == Phase::Baseline {
+            self.baseline = cells.clone();
+        } else {
+            self.again_alone(&mut cells, observed.converged_us).await?;
+        }
+        let ended = PhaseEnded {
+            lane: self.number,
+            case: self.case.id.clone(),
+            phase,
+            requested_us,
+            accepted_us,
+            converged_us: observed.converged_us,
+            ended_us: observed.ended_us,
+            cells,
+        };
+        self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
+        self.ended.push(ended);
+        Ok(())
+    }
+
+    /// What is wrong is tried again while no other lane probes: load must not look like policy.
+    async fn again_alone(&mut self, cells: &mut [Cell], converged_us: Option<u64>) -> Result<(), CaseError> {
+        let settings = self.shared.settings.recorded();
+        let baseline = self.baseline_of(cells);
+        let wrong: Vec<usize> = (0..cells.len())
+            .filter(|index| {
+                let first = seen::Attempts::of(&baseline[*index]);
+                let cell = &cells[*index];
+                let seen = seen::of_cell(cell, first, converged_us, &settings);
+                !matches!(
+                    (cell.expected, seen),
+                    (Answer::Allow, Seen::Through)
+                        | (Answer::Deny, Seen::Blocked)
+                        | (Answer::Undefined(_), _)
+                )
+            })
+            .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let _alone = self.shared.turns.write().await;
+        let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..cells[*index].clone() };
+        let mut again: Vec<Cell> = wrong.iter().map(fresh).collect();
+        let before: Vec<Cell> = wrong.iter().map(|index| baseline[*index].clone()).collect();
+        let world = self.experiment.world.clone();
+        let room = self.shared.budget.reserve(&world, &again, 2).await;
+        let now = self.agents.clock.now_us();
+        let settings = &self.shared.settings;
+        self.agents.observe(&world, &mut again, &before, Goal::Alone, settings, now, |_| {}).await?;
+        self.shared.budget.settle(room, &world, &again).await;
+        for (index, cell) in wrong.into_iter().zip(again) {
+            cells[index].alone = Some(Alone { streaks: cell.streaks, arrived: cell.arrived });
+        }
+        Ok(())
+    }
+
+    /// The flows whose baseline proves something.
+    fn sound_flows(&self) -> Vec<&Flow> {
+        self.baseline.iter().filter(|cell| seen::unproven(cell).is_none()).map(|cell| &cell.flow).collect()
+    }
+
+    fn baseline_of(&self, cells: &[Cell]) -> Vec<Cell> {
+        let find = |cell: &Cell| self.baseline.iter().find(|before| before.flow == cell.flow);
+        cells.iter().map(|cell| find(cell).unwrap_or(cell).clone()).collect()
+    }
+}
+
+fn goal(phase: Phase) -> Goal {
+    match phase {
+        Phase::Baseline => Goal::Baseline,
+        Phase::Step(_) => Goal::Step,
+        Phase::Removal => Goal::Removal,
+    }
+}

@@ -1,0 +1,163 @@
+//! A lane's worker: opens a world, links its agents, and takes cases from the queue until none is left.
+
+use super::budget::Budget;
+use super::case;
+use super::clock::Clock;
+use super::link::{Link, OpenError};
+use super::phase::Agents;
+use super::settings::Settings;
+use crate::core::catalogue::Case;
+use crate::core::event::{Event, RunEvent};
+use crate::core::model::flow::Endpoint;
+use crate::core::oracle::Assumptions;
+use crate::target::{Lane, LaneNames, Target, TargetError, identity, listen_ports};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{RwLock, mpsc, watch};
+
+/// Messages from agents that may wait for the lane.
+const INBOX: usize = 1_024;
+
+/// What all lanes share.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+    pub(super) budget: Budget,
+    /// Phases hold it for reading; whoever must probe alone takes it for writing.
+    pub(super) turns: RwLock<()>,
+    events: mpsc::UnboundedSender<RunEvent>,
+    queue: Mutex<Queue>,
+    /// What property cases have settled; `None` while one of them is still to come.
+    assumptions: watch::Sender<Option<Assumptions>>,
+    run: String,
+    token: String,
+    lanes: AtomicU32,
+}
+
+/// The cases that are still to be run.
+struct Queue {
+    cases: VecDeque<Case>,
+}
+
+/// Why a lane could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaneError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("the agent of {endpoint} cannot be used: {cause}")]
+    Agent { endpoint: Endpoint, cause: OpenError },
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Settings,
+        mut cases: Vec<Case>,
+        run: String,
+        token: String,
+        clock: Clock,
+        events: mpsc::UnboundedSender<RunEvent>,
+    ) -> Self {
+        // What settles an open question goes first; what relies on the answer goes last, so that nobody waits for it.
+        cases.sort_by_key(|case| (case.property.is_none(), case.requires.is_some()));
+        let open = cases.iter().any(|case| case.property.is_some());
+        let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
+        Self {
+            settings,
+            clock,
+            budget: Budget::default(),
+            turns: RwLock::new(()),
+            events,
+            queue: Mutex::new(Queue { cases: cases.into() }),
+            assumptions,
+            run,
+            token,
+            lanes: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        // Nobody listens any more when the run is being torn down.
+        let _ = self.events.send(RunEvent { at_us: self.clock.now_us(), event });
+    }
+
+    fn next(&self) -> Option<Case> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).cases.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).cases.is_empty()
+    }
+
+    fn names(&self) -> LaneNames {
+        LaneNames {
+            run: self.run.clone(),
+            lane: self.lanes.fetch_add(1, Ordering::Relaxed),
+            token: self.token.clone(),
+        }
+    }
+
+    /// What has been settled, once every property case before this one has ended.
+    async fn assumptions_for(&self, case: &Case) -> Assumptions {
+        if case.requires.is_none() {
+            return self.assumptions.borrow().unwrap_or_default();
+        }
+        let mut settled = self.assumptions.subscribe();
+        // The sender lives as long as `self`.
+        let assumptions = settled.wait_for(Option::is_some).await;
+        assumptions.map(|assumptions| (*assumptions).unwrap_or_default()).unwrap_or_default()
+    }
+
+    fn settle(&self, assumptions: Assumptions) {
+        self.assumptions.send_replace(Some(assumptions));
+        self.emit(Event::PropertyObserved { assumptions });
+    }
+}
+
+/// Works on cases until none is left. A lane that a case has spoiled is replaced.
+pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
+    while !shared.is_empty() {
+        let names = shared.names();
+        let number = names.lane;
+        let suffix = names.suffix();
+        let mut lane = target.open_lane(names).await?;
+        let mut agents = link_agents(&mut lane, &shared, suffix).await?;
+        shared.emit(Event::LaneOpened { lane: number });
+        while let Some(case) = shared.next() {
+            let assumptions = shared.assumptions_for(&case).await;
+            let finished = case::run(&shared, &mut lane, &mut agents, number, &case, assumptions).await;
+            let (abandoned, clean, settled) = match finished {
+                Ok(finished) => (None, finished.clean, finished.assumptions),
+                Err(error) => (Some(error.to_string()), false, None),
+            };
+            shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
+            if case.property.is_some() {
+                shared.settle(settled.unwrap_or_default());
+            }
+            if !clean {
+                break;
+            }
+        }
+        drop(agents);
+        lane.close().await?;
+    }
+    Ok(())
+}
+
+async fn link_agents<L: Lane>(lane: &mut L, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
+    let (sender, inbox) = mpsc::channel(INBOX);
+    let mut links = BTreeMap::new();
+    let world = lane.world().clone();
+    let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
+    let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
+    for endpoint in pods.chain(externals) {
+        let stream = lane.connect(&endpoint).await?;
+        let ports = listen_ports(&world, &endpoint);
+        let name = identity(&suffix, &endpoint);
+        let link = Link::open(stream, endpoint.clone(), &name, &shared.token, ports, shared.clock, sender.clone())
+            .await
+            .map_err(|cause| LaneError::Agent { endpoint: endpoint.clone(), cause })?;
+        links.insert(endpoint, link);
+    }
+    Ok(Agents { suffix, links, inbox, clock: shared.clock, epoch: 0, question: 0 })
+}

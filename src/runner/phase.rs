@@ -1,0 +1,374 @@
+//! One phase of a case: probe every cell until what is seen is what must happen, and until it has held.
+
+use super::budget::longest_pause;
+use super::clock::{Clock, micros};
+use super::link::{ANSWER_DEADLINE, Inbound, Link};
+use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, Settings};
+use crate::core::event::{Arrived, Cell, RunSettings};
+use crate::core::model::flow::{Endpoint, Flow, Protocol};
+use crate::core::model::observation::Streak;
+use crate::core::model::world::World;
+use crate::core::oracle::Answer;
+use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, MAX_LOSS, OVERBLOCK_US, Quorum};
+use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
+use crate::target::identity;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How often progress is looked at while no news comes in.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How many failures in a row make an allowed flow that connected before look blocked now.
+const RELAPSE: u32 = 10;
+
+/// The agents of a lane.
+pub(super) struct Agents {
+    pub(super) suffix: String,
+    pub(super) links: BTreeMap<Endpoint, Link>,
+    pub(super) inbox: mpsc::Receiver<(Endpoint, Inbound)>,
+    pub(super) clock: Clock,
+    pub(super) epoch: u32,
+    pub(super) question: u64,
+}
+
+/// An agent that does not answer any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent of {endpoint} was lost: {cause}")]
+pub(super) struct Lost {
+    endpoint: Endpoint,
+    cause: String,
+}
+
+/// What a phase waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Every flow connects, well enough to know how often it does not.
+    Baseline,
+    /// Every flow is as it must be, and holds.
+    Step,
+    /// Every flow connects again.
+    Removal,
+    /// Every flow has shown what it is, right or wrong.
+    Alone,
+}
+
+/// A phase's end.
+pub(super) struct Observed {
+    pub(super) converged_us: Option<u64>,
+    pub(super) ended_us: u64,
+}
+
+/// How the cells of a phase stand.
+struct Standing {
+    /// Cells that are not as they must be.
+    wrong: usize,
+    /// Of these, how many are blocked and must not be.
+    overblocked: usize,
+    /// Since when everything has been right.
+    since_us: u64,
+    /// Whether the phase has seen enough.
+    done: bool,
+}
+
+impl Agents {
+    /// Probes `cells` until `goal` is reached or patience ends. `baseline` holds the cells' baseline, in the same order,
+    /// where there is one. `on_progress` hears how many cells are still wrong.
+    #[expect(clippy::too_many_arguments, reason = "each is a different thing that only the caller knows")]
+    pub(super) async fn observe(
+        &mut self,
+        world: &World,
+        cells: &mut [Cell],
+        baseline: &[Cell],
+        goal: Goal,
+        settings: &Settings,
+        accepted_us: u64,
+        mut on_progress: impl FnMut(usize),
+    ) -> Result<Observed, Lost> {
+        let recorded = settings.recorded();
+        let sheet = Sheet { goal, settings: &recorded, baseline, accepted_us };
+        let index: BTreeMap<Flow, usize> =
+            cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
+        debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
+        self.begin(world, cells, goal, settings).await;
+        let settle = match goal {
+            Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
+            Goal::Step | Goal::Removal => settings.settle,
+            Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
+        };
+        // An over-block needs its own time to be told from loss, however short the patience.
+        let overblock = settle.max(Duration::from_micros(OVERBLOCK_US) + 2 * ATTEMPT_DEADLINE);
+        let holding = settings.hold * 2 + 8 * ATTEMPT_DEADLINE;
+        let start = self.clock.at(accepted_us);
+        let mut reported = usize::MAX;
+        let standing = loop {
+            self.listen(cells, Instant::now() + TICK).await?;
+            let mut standing = sheet.standing(cells);
+            if standing.done {
+                // What a receiver has counted but not yet said could still spoil it.
+                self.sync(cells).await?;
+                standing = sheet.standing(cells);
+                if standing.done {
+                    break standing;
+                }
+            }
+            if standing.wrong != reported {
+                reported = standing.wrong;
+                on_progress(reported);
+            }
+            let waited = start.elapsed();
+            let patience = if standing.overblocked > 0 { overblock } else { settle };
+            if (standing.wrong > 0 && waited >= patience) || waited >= overblock + holding {
+                break standing;
+            }
+        };
+        self.stop(cells).await?;
+        self.sync(cells).await?;
+        // Only what happened up to here counts, and it may have changed while the agents stopped.
+        let last = sheet.standing(cells);
+        let converged = standing.done && last.wrong == 0;
+        Ok(Observed { converged_us: converged.then_some(last.since_us), ended_us: self.clock.now_us() })
+    }
+
+    async fn begin(&mut self, world: &World, cells: &[Cell], goal: Goal, settings: &Settings) {
+        self.epoch += 1;
+        let brisk = Duration::from_millis(100);
+        let (first, longest) = match goal {
+            // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
+            Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes).min(2 * brisk)),
+            Goal::Step | Goal::Alone => (4 * brisk, longest_pause(cells, settings.lanes)),
+        };
+        let pace = Pace {
+            deadline_ms: wire_ms(ATTEMPT_DEADLINE),
+            blocked_ms: wire_ms(BLOCKED_PACE),
+            through_ms: wire_ms(first),
+            through_max_ms: wire_ms(longest),
+        };
+        let mut orders: BTreeMap<&Endpoint, Vec<ProbeFlow>> = BTreeMap::new();
+        for (number, cell) in (0u32..).zip(cells) {
+            let Some(to) = world.dial(&cell.flow) else { continue };
+            orders.entry(&cell.flow.from).or_default().push(ProbeFlow {
+                flow: number,
+                to,
+                protocol: cell.flow.protocol,
+                identity: identity(&self.suffix, &cell.flow.to),
+                pace,
+            });
+        }
+        for (endpoint, flows) in orders {
+            if let Some(link) = self.links.get(endpoint) {
+                link.send(ToAgent::Probe { epoch: self.epoch, flows }).await;
+            }
+        }
+    }
+
+    /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
+    async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
+        let Ok(Some(first)) = tokio::time::timeout_at(deadline, self.inbox.recv()).await else { return Ok(()) };
+        self.take(first, cells)?;
+        while let Ok(next) = self.inbox.try_recv() {
+            self.take(next, cells)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the epoch everywhere.
+    async fn stop(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
+        let mut probing: BTreeSet<Endpoint> = cells.iter().map(|cell| cell.flow.from.clone()).collect();
+        for endpoint in &probing {
+            if let Some(link) = self.links.get(endpoint) {
+                link.send(ToAgent::Stop { epoch: self.epoch }).await;
+            }
+        }
+        let epoch = self.epoch;
+        self.answers(cells, &mut probing, |message| *message == FromAgent::Stopped { epoch }).await
+    }
+
+    /// Waits for the watermark of every receiver of datagrams.
+    async fn sync(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
+        let mut receivers: BTreeSet<Endpoint> = cells
+            .iter()
+            .filter(|cell| cell.flow.protocol == Protocol::Udp)
+            .map(|cell| cell.flow.to.clone())
+            .filter(|endpoint| self.links.contains_key(endpoint))
+            .collect();
+        self.question += 1;
+        let id = self.question;
+        for endpoint in &receivers {
+            if let Some(link) = self.links.get(endpoint) {
+                link.send(ToAgent::Sync { id }).await;
+            }
+        }
+        self.answers(cells, &mut receivers, |message| *message == FromAgent::Synced { id }).await
+    }
+
+    /// Waits until every endpoint of `missing` has said what is `wanted`; takes in everything else meanwhile.
+    async fn answers(
+        &mut self,
+        cells: &mut [Cell],
+        missing: &mut BTreeSet<Endpoint>,
+        wanted: impl Fn(&FromAgent) -> bool,
+    ) -> Result<(), Lost> {
+        let deadline = Instant::now() + ANSWER_DEADLINE;
+        while let Some(silent) = missing.first() {
+            let (endpoint, inbound) = match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
+                Ok(Some(next)) => next,
+                Ok(None) | Err(_) => {
+                    let cause = format!("it did not answer within {} s", ANSWER_DEADLINE.as_secs());
+                    return Err(Lost { endpoint: silent.clone(), cause });
+                }
+            };
+            match &inbound {
+                Inbound::Message(message) if wanted(message) => {
+                    missing.remove(&endpoint);
+                }
+                Inbound::Message(_) | Inbound::Lost { .. } => self.take((endpoint, inbound), cells)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, (endpoint, inbound): (Endpoint, Inbound), cells: &mut [Cell]) -> Result<(), Lost> {
+        let message = match inbound {
+            Inbound::Message(message) => message,
+            Inbound::Lost { cause } => return Err(Lost { endpoint, cause }),
+        };
+        let Some(link) = self.links.get(&endpoint) else { return Ok(()) };
+        match message {
+            FromAgent::Streaks { epoch, streaks } if epoch == self.epoch => {
+                for update in streaks {
+                    // An agent reports only on flows that it was told to probe; anything else is not evidence.
+                    let Some(cell) = cells.get_mut(update.flow as usize).filter(|c| c.flow.from == endpoint) else {
+                        continue;
+                    };
+                    let streak = Streak {
+                        first_us: link.run_us(update.streak.first_us),
+                        last_us: link.run_us(update.streak.last_us),
+                        ..update.streak
+                    };
+                    let place = update.index as usize;
+                    match place.cmp(&cell.streaks.len()) {
+                        std::cmp::Ordering::Less => cell.streaks[place] = streak,
+                        std::cmp::Ordering::Equal => cell.streaks.push(streak),
+                        std::cmp::Ordering::Greater => {
+                            let cause = format!("it reported streak {place} of {} before the ones in between", cell.flow);
+                            return Err(Lost { endpoint, cause });
+                        }
+                    }
+                }
+            }
+            FromAgent::Arrivals { arrivals } => {
+                for arrival in arrivals.into_iter().filter(|arrival| arrival.epoch == self.epoch) {
+                    let Some(cell) = cells.get_mut(arrival.flow as usize).filter(|c| c.flow.to == endpoint) else {
+                        continue;
+                    };
+                    cell.arrived = Some(Arrived {
+                        count: arrival.count,
+                        first_us: link.run_us(arrival.first_us),
+                        last_us: link.run_us(arrival.last_us),
+                    });
+                }
+            }
+            FromAgent::Refused { reason } => return Err(Lost { endpoint, cause: reason }),
+            // Answers to questions of an earlier phase that came too late to be waited for.
+            FromAgent::Streaks { .. }
+            | FromAgent::Welcome { .. }
+            | FromAgent::Listening { .. }
+            | FromAgent::Pong { .. }
+            | FromAgent::Stopped { .. }
+            | FromAgent::Synced { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// What a phase is measured by.
+struct Sheet<'a> {
+    goal: Goal,
+    settings: &'a RunSettings,
+    baseline: &'a [Cell],
+    accepted_us: u64,
+}
+
+impl Sheet<'_> {
+    fn standing(&self, cells: &[Cell]) -> Standing {
+        match self.goal {
+            Goal::Baseline => self.connecting(cells, well_known),
+            Goal::Removal => self.connecting(cells, |attempts| attempts.first_through_us().is_some()),
+            Goal::Step => self.holding(cells),
+            Goal::Alone => self.showing(cells),
+        }
+    }
+
+    fn connecting(&self, cells: &[Cell], enough: impl Fn(Attempts<'_>) -> bool) -> Standing {
+        let wrong = cells.iter().filter(|cell| !enough(Attempts::of(cell))).count();
+        let since_us = cells.iter().filter_map(|cell| Attempts::of(cell).first_through_us()).max();
+        Standing { wrong, overblocked: wrong, since_us: since_us.unwrap_or(self.accepted_us), done: wrong == 0 }
+    }
+
+    /// Everything is right since the last leak and the last first success; it holds when every denied flow has met its
+    /// quorum since then, and every allowed one has connected once more.
+    fn holding(&self, cells: &[Cell]) -> Standing {
+        let denial = Quorum::denial(self.settings);
+        let (mut leaks, mut overblocked, mut since_us) = (0, 0, self.accepted_us);
+        for cell in cells {
+            let attempts = Attempts::of(cell);
+            match cell.expected {
+                Answer::Deny => {
+                    if let Some(leak) = attempts.last_through_us() {
+                        since_us = since_us.max(leak);
+                        leaks += usize::from(attempts.stopped().count < 3);
+                    }
+                }
+                Answer::Allow => {
+                    since_us = since_us.max(attempts.first_through_us().unwrap_or(self.accepted_us));
+                    let silent = attempts.first_through_us().is_none() || attempts.stopped().count >= RELAPSE;
+                    overblocked += usize::from(silent);
+                }
+                Answer::Undefined(_) => {}
+            }
+        }
+        let held = cells.iter().all(|cell| {
+            let attempts = Attempts::of(cell);
+            match cell.expected {
+                Answer::Deny => {
+                    let stopped = attempts.stopped();
+                    denial.met_by(stopped) && stopped.last_us >= since_us + denial.span_us
+                }
+                Answer::Allow => attempts.last_through_us().is_some_and(|last| last >= since_us),
+                Answer::Undefined(_) => attempts.first_through_us().is_some() || denial.met_by(attempts.stopped()),
+            }
+        });
+        let wrong = leaks + overblocked;
+        Standing { wrong, overblocked, since_us, done: wrong == 0 && held }
+    }
+
+    /// Each cell has shown, by itself, that it is open or that it is blocked.
+    fn showing(&self, cells: &[Cell]) -> Standing {
+        let shown = |(index, cell): (usize, &Cell)| {
+            let attempts = Attempts::of(cell);
+            let quorum = match cell.expected {
+                Answer::Allow => {
+                    Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of))
+                }
+                Answer::Deny | Answer::Undefined(_) => Quorum::denial(self.settings),
+            };
+            attempts.first_through_us().is_some() || quorum.met_by(attempts.stopped())
+        };
+        let wrong = cells.iter().enumerate().filter(|cell| !shown(*cell)).count();
+        Standing { wrong, overblocked: wrong, since_us: self.accepted_us, done: wrong == 0 }
+    }
+}
+
+/// Whether a baseline tells that a flow connects, and that it does not lose too much.
+fn well_known(attempts: Attempts<'_>) -> bool {
+    attempts.first_through_us().is_some()
+        && (attempts.failed() == 0
+            || (attempts.count() >= LOSS_SAMPLE
+                && f64::from(attempts.failed()) <= MAX_LOSS * f64::from(attempts.count())))
+}
+
+fn wire_ms(duration: Duration) -> u32 {
+    u32::try_from(micros(duration) / 1_000).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,54 @@
+//! What a run is told to do, validated.
+
+use crate::core::event::RunSettings;
+use std::time::Duration;
+
+/// An attempt ends after this long: well below the 1 s after which a SYN would be sent again.
+pub const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
+
+/// From one attempt to the next while nothing gets through.
+pub const BLOCKED_PACE: Duration = Duration::from_millis(50);
+
+/// How long a baseline may take. What has not connected by then never will.
+pub const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a run is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The profile's name, for the report.
+    pub profile: String,
+    /// How long a step may take until what is still wrong is a finding.
+    pub settle: Duration,
+    /// How long what is right must stay right.
+    pub hold: Duration,
+    /// How many blocked attempts a denied flow must show during the hold.
+    pub hold_attempts: u32,
+    /// How long the whole run may take.
+    pub timeout: Duration,
+    /// How many lanes work side by side.
+    pub lanes: usize,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// Faults that the target was told to have, for the report.
+    pub faults: Vec<String>,
+}
+
+impl Settings {
+    /// What the report says of them.
+    pub fn recorded(&self) -> RunSettings {
+        RunSettings {
+            profile: self.profile.clone(),
+            settle_ms: millis(self.settle),
+            hold_ms: millis(self.hold),
+            hold_attempts: self.hold_attempts,
+            timeout_ms: millis(self.timeout),
+            lanes: self.lanes,
+            seed: self.seed,
+            faults: self.faults.clone(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

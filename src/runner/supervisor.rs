@@ -1,0 +1,138 @@
+//! The run as one task, and the one place that sees how it ends: by itself, by a signal, by its timeout or by a panic.
+//! Whatever the end, the target is cleaned up once, with a deadline of its own.
+
+use super::clock::Clock;
+use super::lane::{self, LaneError, Shared};
+use super::settings::Settings;
+use crate::core::catalogue::Case;
+use crate::core::event::{Event, RunEnd, RunEvent, RunStarted, SCHEMA};
+use crate::target::Target;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+
+/// How long cleaning up may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A request to end the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Ctrl-C.
+    Sigint,
+    /// `kill`.
+    Sigterm,
+}
+
+impl Interrupt {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sigint => "SIGINT",
+            Self::Sigterm => "SIGTERM",
+        }
+    }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The run's id: 6 lower-case letters and digits.
+    pub run: String,
+    /// The secret that its agents ask for.
+    pub token: String,
+    /// When it began, by the wall clock (RFC 3339, UTC).
+    pub started_at: String,
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// How.
+    pub settings: Settings,
+}
+
+/// Runs a job on a target and cleans the target up. Everything that happens goes to `events`, the end last. A second
+/// interrupt ends the cleaning too.
+pub async fn run<T: Target>(
+    target: T,
+    job: Job,
+    events: mpsc::UnboundedSender<RunEvent>,
+    mut interrupts: mpsc::Receiver<Interrupt>,
+) {
+    let clock = Clock::start();
+    // Nobody listens any more only when the process is about to end.
+    let emit = |event| drop(events.send(RunEvent { at_us: clock.now_us(), event }));
+    let Job { run, token, started_at, cases, settings } = job;
+    let timeout = settings.timeout;
+    emit(Event::RunStarted(RunStarted {
+        schema: SCHEMA.to_owned(),
+        run: run.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        target: target.kind().to_owned(),
+        nodes: target.nodes(),
+        started_at,
+        settings: settings.recorded(),
+        cases: cases.iter().map(|case| case.id.clone()).collect(),
+    }));
+
+    let target = Arc::new(target);
+    let lanes = settings.lanes.min(cases.len());
+    let shared = Arc::new(Shared::new(settings, cases, run, token, clock, events.clone()));
+    let mut work = tokio::spawn(all_lanes(Arc::clone(&target), shared, lanes));
+    let end = tokio::select! {
+        ended = &mut work => match ended {
+            Ok(Ok(())) => RunEnd::Completed,
+            Ok(Err(error)) => RunEnd::Failed { message: error.to_string() },
+            Err(panic) => RunEnd::Failed { message: panicked(panic) },
+        },
+        Some(interrupt) = interrupts.recv() => RunEnd::Interrupted { signal: interrupt.name().to_owned() },
+        () = tokio::time::sleep(timeout) => RunEnd::TimedOut,
+    };
+    work.abort();
+    // Lanes end with their task; only then is nothing being created any more.
+    if !work.is_finished() {
+        let _ = (&mut work).await;
+    }
+
+    tokio::select! {
+        closed = tokio::time::timeout(CLOSE_DEADLINE, target.close()) => match closed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => emit(Event::Note { text: format!("not everything was cleaned up: {error}") }),
+            Err(_) => emit(Event::Note {
+                text: format!("not everything was cleaned up within {} s", CLOSE_DEADLINE.as_secs()),
+            }),
+        },
+        Some(_) = interrupts.recv() => {
+            emit(Event::Note { text: "cleaning up was interrupted: something may be left".to_owned() });
+        }
+    }
+    emit(Event::RunEnded { end });
+}
+
+async fn all_lanes<T: Target>(target: Arc<T>, shared: Arc<Shared>, lanes: usize) -> Result<(), LaneError> {
+    let mut workers = JoinSet::new();
+    for _ in 0..lanes {
+        workers.spawn(lane::work(Arc::clone(&target), Arc::clone(&shared)));
+    }
+    while let Some(ended) = workers.join_next().await {
+        match ended {
+            Ok(result) => result?,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Ok(()),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn panicked(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "no message".to_owned());
+            format!("papertiger itself failed (a bug; please report it): {text}")
+        }
+        Err(error) => error.to_string(),
+    }
+}
