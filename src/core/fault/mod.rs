@@ -1,1 +1,368 @@
-//! .
+//! The ways to misread a policy, by name. One enum names them for the oracle's models, the lab and the documentation alike.
+
+use crate::core::model::flow::{Family, Path, Protocol};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A way in which a network fails to do what its policies say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// Policies have no effect at all.
+    NoEngine,
+    /// A policy's ingress section counts as absent.
+    IgnoreIngress,
+    /// A policy's egress section counts as absent.
+    IgnoreEgress,
+    /// A rule's `ports` list counts as absent.
+    IgnorePorts,
+    /// A port item matches its port on every protocol.
+    IgnoreProtocol,
+    /// A peer's `namespaceSelector` counts as `{}`.
+    IgnoreNamespaceSelector,
+    /// A peer's `podSelector` counts as `{}`.
+    IgnorePodSelector,
+    /// A peer with both selectors counts as two peers.
+    AndAsOr,
+    /// An `ipBlock`'s `except` counts as absent.
+    IgnoreExcept,
+    /// Of several policies that select a pod for a direction, only the first by name counts.
+    FirstPolicyOnly,
+    /// Only the first rule of a list counts.
+    FirstRuleOnly,
+    /// Only the first peer of a rule counts.
+    FirstPeerOnly,
+    /// Only the first port item of a rule counts.
+    FirstPortOnly,
+    /// Pods are isolated, and no rule allows anything.
+    IgnoreRules,
+    /// `spec.podSelector` counts as `{}`.
+    IgnoreTargetSelector,
+    /// Deleted policies stay in force until one of the same name is created.
+    StaleDelete,
+    /// A replaced policy keeps its first version.
+    StaleUpdate,
+    /// Labels stay as they were when the first policy came.
+    IgnoreLabelChange,
+    /// Every change takes effect 2 s late.
+    Slow,
+    /// One pod receives no new connections, whatever the policies say.
+    DeadReceiver,
+    /// Another pod answers at one pod's own addresses.
+    WrongIdentity,
+    /// 2 % of the packets that a node forwards are lost.
+    PacketLoss,
+}
+
+impl Fault {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 22] = [
+        Self::NoEngine,
+        Self::IgnoreIngress,
+        Self::IgnoreEgress,
+        Self::IgnorePorts,
+        Self::IgnoreProtocol,
+        Self::IgnoreNamespaceSelector,
+        Self::IgnorePodSelector,
+        Self::AndAsOr,
+        Self::IgnoreExcept,
+        Self::FirstPolicyOnly,
+        Self::FirstRuleOnly,
+        Self::FirstPeerOnly,
+        Self::FirstPortOnly,
+        Self::IgnoreRules,
+        Self::IgnoreTargetSelector,
+        Self::StaleDelete,
+        Self::StaleUpdate,
+        Self::IgnoreLabelChange,
+        Self::Slow,
+        Self::DeadReceiver,
+        Self::WrongIdentity,
+        Self::PacketLoss,
+    ];
+
+    /// Its name, as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoEngine => "no-engine",
+            Self::IgnoreIngress => "ignore-ingress",
+            Self::IgnoreEgress => "ignore-egress",
+            Self::IgnorePorts => "ignore-ports",
+            Self::IgnoreProtocol => "ignore-protocol",
+            Self::IgnoreNamespaceSelector => "ignore-namespace-selector",
+            Self::IgnorePodSelector => "ignore-pod-selector",
+            Self::AndAsOr => "and-as-or",
+            Self::IgnoreExcept => "ignore-except",
+            Self::FirstPolicyOnly => "first-policy-only",
+            Self::FirstRuleOnly => "first-rule-only",
+            Self::FirstPeerOnly => "first-peer-only",
+            Self::FirstPortOnly => "first-port-only",
+            Self::IgnoreRules => "ignore-rules",
+            Self::IgnoreTargetSelector => "ignore-target-selector",
+            Self::StaleDelete => "stale-delete",
+            Self::StaleUpdate => "stale-update",
+            Self::IgnoreLabelChange => "ignore-label-change",
+            Self::Slow => "slow",
+            Self::DeadReceiver => "dead-receiver",
+            Self::WrongIdentity => "wrong-identity",
+            Self::PacketLoss => "packet-loss",
+        }
+    }
+
+    /// What it does, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::NoEngine => "policies have no effect at all",
+            Self::IgnoreIngress => "a policy's ingress section counts as absent",
+            Self::IgnoreEgress => "a policy's egress section counts as absent",
+            Self::IgnorePorts => "a rule's `ports` list counts as absent",
+            Self::IgnoreProtocol => "a port item matches its port on every protocol",
+            Self::IgnoreNamespaceSelector => "a peer's `namespaceSelector` counts as `{}`: every namespace",
+            Self::IgnorePodSelector => "a peer's `podSelector` counts as `{}`: every pod",
+            Self::AndAsOr => "a peer with both selectors counts as two peers, one with each",
+            Self::IgnoreExcept => "an `ipBlock`'s `except` counts as absent",
+            Self::FirstPolicyOnly => "of several policies on a pod, only the first by name counts, in each direction",
+            Self::FirstRuleOnly => "only the first rule of a list counts",
+            Self::FirstPeerOnly => "only the first peer of a rule counts",
+            Self::FirstPortOnly => "only the first port item of a rule counts",
+            Self::IgnoreRules => "pods are isolated and no rule allows anything",
+            Self::IgnoreTargetSelector => "`spec.podSelector` counts as `{}`: every pod of the namespace",
+            Self::StaleDelete => "deleted policies stay in force until one of the same name is created",
+            Self::StaleUpdate => "a replaced policy keeps its first version",
+            Self::IgnoreLabelChange => "labels stay as they were when the first policy came",
+            Self::Slow => "every change takes effect 2 s late",
+            Self::DeadReceiver => "pod y/b receives no new connections, whatever the policies say",
+            Self::WrongIdentity => "z/b answers at the addresses of y/b",
+            Self::PacketLoss => "2 % of the packets that a node forwards are lost",
+        }
+    }
+
+    /// Whether it is a policy engine's; the others are the network's or a pod's, and no policy is to blame for them.
+    pub fn is_engines(self) -> bool {
+        !matches!(self, Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = ParseFaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|fault| fault.name() == text).ok_or_else(|| ParseFaultError::Name {
+            text: text.to_owned(),
+            nearest: nearest(text, Self::ALL.iter().map(|fault| fault.name())),
+        })
+    }
+}
+
+/// Whether both ends of a flow stand on one node. A flow with an end outside the cluster is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// Both pods on one node.
+    SameNode,
+    /// Two pods on two nodes.
+    CrossNode,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SameNode => "same-node",
+            Self::CrossNode => "cross-node",
+        })
+    }
+}
+
+/// Where a fault holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// What this node decides: egress of its pods and ingress to its pods.
+    Node(String),
+    /// Flows of one IP family.
+    Family(Family),
+    /// Flows of one transport protocol.
+    Protocol(Protocol),
+    /// Flows to a pod's own address, or through its Service.
+    Path(Path),
+    /// Flows within a node, or between two.
+    Placement(Placement),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(name) => write!(f, "node={name}"),
+            Self::Family(Family::Ipv4) => f.write_str("family=ipv4"),
+            Self::Family(Family::Ipv6) => f.write_str("family=ipv6"),
+            Self::Protocol(Protocol::Tcp) => f.write_str("protocol=tcp"),
+            Self::Protocol(Protocol::Udp) => f.write_str("protocol=udp"),
+            Self::Protocol(Protocol::Sctp) => f.write_str("protocol=sctp"),
+            Self::Path(Path::PodIp) => f.write_str("path=pod-ip"),
+            Self::Path(Path::ClusterIp) => f.write_str("path=cluster-ip"),
+            Self::Path(Path::NodePort) => f.write_str("path=node-port"),
+            Self::Path(Path::LoadBalancer) => f.write_str("path=load-balancer"),
+            Self::Placement(placement) => write!(f, "placement={placement}"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ParseFaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const TWO_VALUED: [Scope; 8] = [
+            Scope::Family(Family::Ipv4),
+            Scope::Family(Family::Ipv6),
+            Scope::Protocol(Protocol::Tcp),
+            Scope::Protocol(Protocol::Udp),
+            Scope::Path(Path::PodIp),
+            Scope::Path(Path::ClusterIp),
+            Scope::Placement(Placement::SameNode),
+            Scope::Placement(Placement::CrossNode),
+        ];
+        if let Some(name) = text.strip_prefix("node=").filter(|name| !name.is_empty()) {
+            return Ok(Self::Node(name.to_owned()));
+        }
+        TWO_VALUED
+            .into_iter()
+            .find(|scope| scope.to_string() == text)
+            .ok_or_else(|| ParseFaultError::Scope { text: text.to_owned() })
+    }
+}
+
+/// A fault and where it holds: `NAME` or `NAME@KEY=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FaultAt {
+    /// The fault.
+    pub fault: Fault,
+    /// Where; `None` is everywhere.
+    pub scope: Option<Scope>,
+}
+
+impl fmt::Display for FaultAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(scope) => write!(f, "{}@{scope}", self.fault),
+            None => self.fault.fmt(f),
+        }
+    }
+}
+
+impl FromStr for FaultAt {
+    type Err = ParseFaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('@') {
+            Some((fault, scope)) => Ok(Self { fault: fault.parse()?, scope: Some(scope.parse()?) }),
+            None => Ok(Self { fault: text.parse()?, scope: None }),
+        }
+    }
+}
+
+impl From<Fault> for FaultAt {
+    fn from(fault: Fault) -> Self {
+        Self { fault, scope: None }
+    }
+}
+
+impl From<FaultAt> for String {
+    fn from(fault: FaultAt) -> Self {
+        fault.to_string()
+    }
+}
+
+impl TryFrom<String> for FaultAt {
+    type Error = ParseFaultError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// A text that names no fault, or no scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseFaultError {
+    /// Not a fault.
+    #[error("no fault is called `{text}`; the nearest is `{nearest}` (`--fault list` shows all)")]
+    Name {
+        /// The text.
+        text: String,
+        /// The name that differs least from it.
+        nearest: &'static str,
+    },
+    /// Not a scope.
+    #[error(
+        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp, path=pod-ip|cluster-ip or placement=same-node|cross-node (`--fault list` shows the faults)"
+    )]
+    Scope {
+        /// The text.
+        text: String,
+    },
+}
+
+/// The name that takes the fewest insertions, deletions and exchanges of letters to become `text`.
+fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> &'static str {
+    names.min_by_key(|name| edit_distance(text, name)).unwrap_or("")
+}
+
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, letter) in left.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (cell, other) in row.iter_mut().skip(1).zip(&right) {
+            before = (diagonal + usize::from(letter != *other)).min(before + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, before);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_and_scope_survives_the_way_through_text() {
+        for fault in Fault::ALL {
+            assert_eq!(fault.name().parse(), Ok(fault));
+            assert_eq!(serde_json::to_value(fault).unwrap(), fault.name());
+        }
+        for text in ["slow", "no-engine@node=n2", "ignore-ports@family=ipv6", "ignore-rules@placement=cross-node"] {
+            assert_eq!(text.parse::<FaultAt>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_list_holds_every_fault_once_in_order() {
+        assert!(Fault::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn an_unknown_name_brings_the_nearest_one() {
+        let error = "ignore-prots".parse::<FaultAt>().unwrap_err().to_string();
+        assert!(error.contains("`ignore-ports`") && error.contains("--fault list"), "{error}");
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn an_unknown_scope_brings_the_ways_to_write_one() {
+        for text in ["slow@", "slow@node=", "slow@zone=a", "slow@protocol=sctp"] {
+            let error = text.parse::<FaultAt>().unwrap_err().to_string();
+            assert!(error.contains("family=ipv4|ipv6"), "{error}");
+        }
+    }
+}
