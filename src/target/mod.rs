@@ -82,3 +82,8 @@ pub struct TargetError {
 pub fn listen_ports(world: &World, endpoint: &Endpoint) -> Vec<ListenPort> {
     world.ports(endpoint).iter().map(|port| ListenPort { protocol: port.protocol, port: port.port }).collect()
 }
+
+/// What an endpoint's agent answers to probes: unique over all lanes of all runs.
+pub fn identity(suffix: &str, endpoint: &Endpoint) -> String {
+    format!("{endpoint}@{suffix}")
+}
