@@ -1,7 +1,7 @@
 //! What a run probes: a lab on this machine, a simulation, a cluster. The runner knows only these traits.
 
 pub mod lab;
-pub mod sim;
+//pub mod sim;
 
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;

@@ -4,6 +4,7 @@ use super::case::{Action, Case};
 use super::scope::Scope;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::policy::Policy;
+use crate::core::model::state::State;
 use crate::core::model::world::{Labels, World};
 use std::collections::BTreeMap;
 
@@ -18,46 +19,6 @@ pub struct Instance {
     pub removal: Change,
     /// Gives every relabelled pod and namespace its own labels back.
     pub restore: Vec<Change>,
-}
-
-/// What is in force at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// The policies, in the order in which they were created.
-    pub policies: Vec<Policy>,
-    /// The world with the labels of that time.
-    pub world: World,
-}
-
-impl State {
-    /// What is in force after `change`.
-    #[must_use]
-    pub fn after(mut self, change: &Change) -> Self {
-        match change {
-            Change::Apply { policies } => self.policies.extend(policies.iter().cloned()),
-            Change::Replace { policies } => {
-                for policy in policies {
-                    if let Some(old) = self.policies.iter_mut().find(|old| old.key() == policy.key()) {
-                        *old = policy.clone();
-                    }
-                }
-            }
-            Change::Delete { policies } => self.policies.retain(|policy| !policies.contains(&policy.key())),
-            Change::Relabel { subject, labels } => {
-                if let Some(old) = labels_of(&mut self.world, subject) {
-                    *old = labels.clone();
-                }
-            }
-        }
-        self
-    }
-}
-
-fn labels_of<'a>(world: &'a mut World, subject: &Subject) -> Option<&'a mut Labels> {
-    match subject {
-        Subject::Pod(id) => world.pods.iter_mut().find(|pod| pod.id == *id).map(|pod| &mut pod.labels),
-        Subject::Namespace(id) => world.namespaces.iter_mut().find(|ns| ns.id == *id).map(|ns| &mut ns.labels),
-    }
 }
 
 fn own_labels(world: &World, subject: &Subject) -> Labels {

@@ -22,7 +22,7 @@ pub use blueprint::{Blueprint, NamespacePlan, PodPlan};
 pub use case::{Action, Case, Step};
 pub use error::{CatalogueError, Position, Problem};
 pub use file::{AlsoKnownAs, Masked, schema};
-pub use instance::{Instance, State};
+pub use instance::Instance;
 pub use set::{Catalogue, SelectError};
 pub use template::Template;
 pub use words::{Feature, Profile, Property};

@@ -3,43 +3,24 @@
 use super::reading::{Reach, Reading};
 use super::{Experiment, Fault, plan};
 use crate::core::catalogue::{Blueprint, Case, Catalogue};
-use crate::core::model::world::{Node, Service, World};
+use crate::core::model::world::World;
+use crate::core::model::state::State;
 use crate::core::oracle::Assumptions;
+use crate::target::sim::place;
 use std::collections::BTreeSet;
 
 /// A world as a target would fill it: two nodes, both families, a Service for each pod.
 fn world(suffix: &str) -> World {
     let mut world = Blueprint::embedded().world(suffix);
-    world.nodes = ["n1", "n2"].map(|name| Node { name: name.to_owned(), addresses: Vec::new() }).into();
-    let namespaces: Vec<String> = world.namespaces.iter().map(|namespace| namespace.id.clone()).collect();
-    for (index, pod) in world.pods.iter_mut().enumerate() {
-        let namespace = namespaces.iter().position(|id| *id == pod.id.namespace).unwrap();
-        let node = (namespace + index % 3) % 2;
-        pod.node = format!("n{}", node + 1);
-        pod.addresses = vec![
-            format!("10.244.{node}.{}", index + 2).parse().unwrap(),
-            format!("fd00:10:244:{node}::{}", index + 2).parse().unwrap(),
-        ];
-        pod.service = Some(Service {
-            name: pod.name.clone(),
-            addresses: vec![
-                format!("10.96.0.{}", index + 2).parse().unwrap(),
-                format!("fd00:10:96::{}", index + 2).parse().unwrap(),
-            ],
-        });
-    }
-    for (external, host) in world.externals.iter_mut().zip([10, 77]) {
-        external.addresses =
-            vec![format!("203.0.113.{host}").parse().unwrap(), format!("2001:db8:113::{host}").parse().unwrap()];
-    }
+    place(&mut world, &["n1".to_owned(), "n2".to_owned()]);
     world
 }
 
 fn experiment(case: &Case) -> Experiment {
     let world = world("test-0");
     let instance = case.instantiate(&world, "test-0");
-    let start = crate::core::catalogue::State { policies: Vec::new(), world };
-    let world = instance.setup.iter().fold(start, crate::core::catalogue::State::after).world;
+    let start = State { policies: Vec::new(), world };
+    let world = instance.setup.iter().fold(start, State::after).world;
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
     Experiment { world, steps: instance.steps, removal: instance.removal, assumptions }
 }

@@ -3,9 +3,9 @@
 use super::Fault;
 use super::reading::{Reach, Reading};
 use super::term::{Term, terms};
-use crate::core::catalogue::State;
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
+use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 

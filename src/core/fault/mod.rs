@@ -217,7 +217,7 @@ impl FromStr for Scope {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const TWO_VALUED: [Scope; 8] = [
+        const CLOSED: [Scope; 9] = [
             Scope::Family(Family::Ipv4),
             Scope::Family(Family::Ipv6),
             Scope::Protocol(Protocol::Tcp),
@@ -226,11 +226,12 @@ impl FromStr for Scope {
             Scope::Path(Path::ClusterIp),
             Scope::Placement(Placement::SameNode),
             Scope::Placement(Placement::CrossNode),
+            Scope::Placement(Placement::Outside),
         ];
         if let Some(name) = text.strip_prefix("node=").filter(|name| !name.is_empty()) {
             return Ok(Self::Node(name.to_owned()));
         }
-        TWO_VALUED
+        CLOSED
             .into_iter()
             .find(|scope| scope.to_string() == text)
             .ok_or_else(|| ParseFaultError::Scope { text: text.to_owned() })
@@ -300,7 +301,7 @@ pub enum ParseFaultError {
     },
     /// Not a scope.
     #[error(
-        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp, path=pod-ip|cluster-ip or placement=same-node|cross-node (`--fault list` shows the faults)"
+        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp, path=pod-ip|cluster-ip or placement=same-node|cross-node|outside (`--fault list` shows the faults)"
     )]
     Scope {
         /// The text.

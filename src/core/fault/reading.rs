@@ -6,12 +6,12 @@
 use super::{Fault, FaultAt, Scope};
 use super::experiment::Experiment;
 use super::term::{ChangeKind, Part, Place, RulePart, Term};
-use crate::core::catalogue::State;
 use crate::core::event::Phase;
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::flow::{Flow, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, Rule};
 use crate::core::oracle::{self, Answer, Assumptions, selects};
+use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::verdict::{self, Verdict};
 

@@ -12,4 +12,6 @@ pub mod nearest;
 #[cfg(feature = "cli")]
 pub mod policy;
 #[cfg(feature = "cli")]
+pub mod state;
+#[cfg(feature = "cli")]
 pub mod world;

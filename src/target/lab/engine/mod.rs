@@ -1,0 +1,203 @@
+//! The lab's policy engine: compiles NetworkPolicies to packet-filter rules and loads them, one table per lane and node.
+//!
+//! It shares no code with the oracle, so that each checks the other. Like a cluster's engine it works behind the API's
+//! back: a change is accepted at once and takes effect a little later.
+
+mod compile;
+mod dispatch;
+mod matching;
+mod misread;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub(super) use view::relabel;
+
+use super::topology::Topology;
+use super::{failed, lock};
+use crate::core::fault::{Fault, FaultAt};
+use crate::core::model::change::Change;
+use crate::core::model::flow::PodId;
+use crate::core::model::world::World;
+use crate::target::TargetError;
+use compile::{Place, compile};
+use dispatch::Dispatch;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use view::View;
+
+/// How late an engine with [`Fault::Slow`] is.
+const LATE: Duration = Duration::from_secs(2);
+
+/// What an engine is told.
+#[derive(Debug)]
+enum Order {
+    Change(Change),
+    /// Say when everything that was told before has been loaded.
+    Settle(oneshot::Sender<()>),
+}
+
+/// One lane's engine. Ends when it is dropped, leaving its rules where they are.
+#[derive(Debug)]
+pub(super) struct Engine {
+    orders: mpsc::UnboundedSender<Order>,
+    failure: Arc<Mutex<Option<TargetError>>>,
+    task: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts an engine for a lane: `links` are the nodes' ends of its pods' cables.
+    pub(super) fn start(
+        topology: Arc<Topology>,
+        table: &str,
+        world: &World,
+        links: &BTreeMap<PodId, String>,
+        faults: &[FaultAt],
+        runtime: &Handle,
+    ) -> Self {
+        let deciders = topology.nodes.iter().map(|node| {
+            let on_node = |id: &PodId| world.pod(id).is_some_and(|pod| pod.node == node.name);
+            let links = links.iter().filter(|(id, _)| on_node(id)).map(|(id, link)| (id.clone(), link.clone()));
+            Decider::new(&node.name, table, world, links.collect(), faults)
+        });
+        let deciders: Vec<Decider> = deciders.collect();
+        let failure = Arc::new(Mutex::new(None));
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let task = runtime.spawn(work(topology, deciders, inbox, Arc::clone(&failure)));
+        Self { orders, failure, task }
+    }
+
+    /// Tells the engine of a change. Fails when it could not act on an earlier one.
+    pub(super) fn tell(&self, change: &Change) -> Result<(), TargetError> {
+        if let Some(error) = lock(&self.failure).take() {
+            return Err(error);
+        }
+        self.send(Order::Change(change.clone()))
+    }
+
+    /// What tells when everything that the engine was told so far is loaded. Changes that a fault delays are not waited for.
+    pub(super) fn settle(&self) -> Result<oneshot::Receiver<()>, TargetError> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Order::Settle(sender))?;
+        Ok(receiver)
+    }
+
+    fn send(&self, order: Order) -> Result<(), TargetError> {
+        self.orders.send(order).map_err(|_| failed("telling the policy engine of a change", "it has ended"))
+    }
+
+    /// Waits until it has done what it was told, and ends it.
+    pub(super) async fn stop(self) {
+        drop(self.orders);
+        // A panic in the engine was reported by the runtime already, and there is nothing left to stop.
+        let _ended = self.task.await;
+    }
+}
+
+/// The engine's part on one node.
+struct Decider {
+    place: Place,
+    variants: Vec<View>,
+    dispatch: Dispatch,
+    late: VecDeque<(Instant, Change)>,
+    loaded: String,
+}
+
+impl Decider {
+    fn new(node: &str, table: &str, world: &World, links: BTreeMap<PodId, String>, faults: &[FaultAt]) -> Self {
+        let place = Place { table: table.to_owned(), links, marks: dispatch::needs_marks(faults) };
+        let (variants, dispatch) = dispatch::plan(faults, node);
+        let variants: Vec<View> = variants.into_iter().map(|faults| View::new(world.clone(), faults)).collect();
+        // Without policies and marks there is nothing to load at first.
+        let loaded = if place.marks { String::new() } else { compile(&place, &variants, &dispatch) };
+        Self { place, variants, dispatch, late: VecDeque::new(), loaded }
+    }
+
+    fn tell(&mut self, change: &Change, now: Instant) {
+        let (slow, prompt): (Vec<_>, Vec<_>) =
+            self.variants.iter_mut().partition(|view| view.faults.contains(&Fault::Slow));
+        prompt.into_iter().for_each(|view| view.tell(change));
+        if !slow.is_empty() {
+            self.late.push_back((now + LATE, change.clone()));
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        while let Some((_, change)) = self.late.pop_front_if(|(due, _)| *due <= now) {
+            for view in self.variants.iter_mut().filter(|view| view.faults.contains(&Fault::Slow)) {
+                view.tell(&change);
+            }
+        }
+    }
+
+    /// The rules, when they differ from those that are loaded.
+    fn rules(&mut self) -> Option<String> {
+        let rules = compile(&self.place, &self.variants, &self.dispatch);
+        (rules != self.loaded).then(|| {
+            self.loaded.clone_from(&rules);
+            rules
+        })
+    }
+}
+
+async fn work(
+    topology: Arc<Topology>,
+    mut deciders: Vec<Decider>,
+    mut inbox: mpsc::UnboundedReceiver<Order>,
+    failure: Arc<Mutex<Option<TargetError>>>,
+) {
+    let mut settling: Vec<oneshot::Sender<()>> = Vec::new();
+    loop {
+        load(&topology, &mut deciders, &failure).await;
+        for settled in settling.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _unheard = settled.send(());
+        }
+        let due = deciders.iter().filter_map(|decider| decider.late.front()).map(|(due, _)| *due).min();
+        let wake = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut order = tokio::select! {
+            order = inbox.recv() => match order {
+                Some(order) => Some(order),
+                None => return,
+            },
+            () = wake => None,
+        };
+        let now = Instant::now();
+        // What was ordered meanwhile goes into the same load.
+        while let Some(next) = order.take().or_else(|| inbox.try_recv().ok()) {
+            match next {
+                Order::Change(change) => deciders.iter_mut().for_each(|decider| decider.tell(&change, now)),
+                Order::Settle(settled) => settling.push(settled),
+            }
+        }
+        deciders.iter_mut().for_each(|decider| decider.advance(now));
+    }
+}
+
+/// Loads what has changed, on all nodes at once.
+async fn load(topology: &Arc<Topology>, deciders: &mut [Decider], failure: &Mutex<Option<TargetError>>) {
+    let mut loads = Vec::new();
+    for (index, decider) in deciders.iter_mut().enumerate() {
+        if let Some(rules) = decider.rules() {
+            let topology = Arc::clone(topology);
+            loads.push(tokio::task::spawn_blocking(move || topology.nodes[index].load(&rules)));
+        }
+    }
+    for load in loads {
+        let result = load.await.unwrap_or_else(|error| Err(failed("loading packet-filter rules", error)));
+        if let Err(error) = result {
+            *lock(failure) = Some(error);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What the engine believes: which policies there are, and which labels.
+//!
+//! The faults of memory live here. An engine that forgets nothing it should forget, or learns nothing new, reads its
+//! policies perfectly well; it only reads the wrong ones.
+
+use crate::core::fault::Fault;
+use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::policy::Policy;
+use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A set of faults that hold together.
+pub(in crate::target::lab) type Faults = BTreeSet<Fault>;
+
+/// An engine's beliefs.
+#[derive(Clone, Debug)]
+pub(in crate::target::lab) struct View {
+    /// How it misreads what it believes.
+    pub(super) faults: Faults,
+    /// The policies that it enforces.
+    pub(super) policies: BTreeMap<PolicyName, Policy>,
+    /// The world with the labels that it goes by.
+    pub(super) world: World,
+    /// The world with the labels that it has been told of.
+    told: World,
+}
+
+impl View {
+    /// An engine that knows a world and no policies yet.
+    pub(in crate::target::lab) fn new(world: World, faults: Faults) -> Self {
+        Self { faults, policies: BTreeMap::new(), told: world.clone(), world }
+    }
+
+    /// Tells it of a change.
+    pub(in crate::target::lab) fn tell(&mut self, change: &Change) {
+        match change {
+            Change::Apply { policies } => {
+                for policy in policies {
+                    if self.policies.is_empty() {
+                        self.world = self.told.clone();
+                    }
+                    self.policies.insert(policy.key(), policy.clone());
+                }
+            }
+            Change::Replace { policies } => {
+                for policy in policies {
+                    let known = self.policies.contains_key(&policy.key());
+                    if !(known && self.faults.contains(&Fault::StaleUpdate)) {
+                        self.policies.insert(policy.key(), policy.clone());
+                    }
+                }
+            }
+            Change::Delete { policies } => {
+                if !self.faults.contains(&Fault::StaleDelete) {
+                    self.policies.retain(|name, _| !policies.contains(name));
+                }
+            }
+            Change::Relabel { subject, labels } => {
+                relabel(&mut self.told, subject, labels);
+                if self.policies.is_empty() || !self.faults.contains(&Fault::IgnoreLabelChange) {
+                    self.world = self.told.clone();
+                }
+            }
+        }
+    }
+}
+
+/// Gives a subject exactly these labels, except those that Kubernetes sets itself. Says whether the subject exists.
+pub(in crate::target::lab) fn relabel(world: &mut World, subject: &Subject, labels: &Labels) -> bool {
+    match subject {
+        Subject::Pod(id) => {
+            let pod = world.pods.iter_mut().find(|pod| pod.id == *id);
+            pod.map(|pod| pod.labels = labels.clone()).is_some()
+        }
+        Subject::Namespace(id) => {
+            let namespace = world.namespaces.iter_mut().find(|namespace| namespace.id == *id);
+            let set = namespace.map(|namespace| {
+                namespace.labels = labels.clone();
+                namespace.labels.insert(NAMESPACE_NAME_LABEL.to_owned(), namespace.name.clone());
+            });
+            set.is_some()
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the nodes do to packets apart from policies: Services, and the faults that are not a policy engine's.
+
+use crate::core::fault::{Fault, FaultAt, Scope};
+use crate::core::model::flow::{Family, PodId, Protocol};
+use crate::core::model::world::World;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// The pod whose new connections vanish under [`Fault::DeadReceiver`], and whose addresses somebody else answers at under
+/// [`Fault::WrongIdentity`].
+pub(super) fn victim() -> PodId {
+    PodId::new("y", "b")
+}
+
+/// The pod that answers instead.
+pub(super) fn impostor() -> PodId {
+    PodId::new("z", "b")
+}
+
+/// The rules that lead a lane's Services to its pods, on every node alike.
+pub(super) fn rules(table: &str, world: &World, faults: &[FaultAt], node: &str) -> String {
+    let mut text = String::new();
+    for (family, kind, ip) in [(Family::Ipv4, "ipv4_addr", "ip"), (Family::Ipv6, "ipv6_addr", "ip6")] {
+        let elements = elements(world, family);
+        if elements.is_empty() {
+            continue;
+        }
+        let _infallible = write!(
+            text,
+            "  map {ip}_services {{\n    type {kind} . inet_proto . inet_service : {kind} . inet_service\n    \
+             elements = {{\n{}    }}\n  }}\n  chain {ip}_prerouting {{\n    \
+             type nat hook prerouting priority dstnat; policy accept;\n    \
+             dnat {ip} to {ip} daddr . meta l4proto . th dport map @{ip}_services\n  }}\n",
+            elements.join("")
+        );
+    }
+    for fault in faults.iter().filter(|fault| here(fault, node)) {
+        if fault.fault == Fault::WrongIdentity {
+            text.push_str(&impostor_rules(world, fault.scope.as_ref()));
+        }
+    }
+    format!("table inet {table} {{\n{text}}}\n")
+}
+
+/// The rules that make a node lose packets, whoever's they are; `None` when it shall lose none.
+pub(super) fn loss(faults: &[FaultAt], node: &str) -> Option<String> {
+    let losses = faults.iter().filter(|fault| fault.fault == Fault::PacketLoss && here(fault, node));
+    let lines: Vec<String> = losses
+        .map(|fault| format!("    {}numgen random mod 100 < 2 drop\n", condition(fault.scope.as_ref())))
+        .collect();
+    (!lines.is_empty()).then(|| {
+        format!(
+            "table inet loss {{\n  chain forward {{\n    type filter hook forward priority filter - 20; policy accept;\n{}  }}\n}}\n",
+            lines.concat()
+        )
+    })
+}
+
+/// Whether a fault that is not an engine's can be limited to this scope.
+pub(super) fn can_limit(fault: Fault, scope: &Scope) -> bool {
+    match (fault, scope) {
+        (Fault::DeadReceiver, _) => false,
+        (_, Scope::Node(_) | Scope::Family(_) | Scope::Protocol(_)) => true,
+        (_, Scope::Path(_) | Scope::Placement(_)) => false,
+    }
+}
+
+fn elements(world: &World, family: Family) -> Vec<String> {
+    let mut elements = Vec::new();
+    for pod in &world.pods {
+        let Some(backend) = pod.addresses.iter().find(|address| Family::of(**address) == family) else { continue };
+        let services = pod.service.iter().flat_map(|service| &service.addresses);
+        for front in services.filter(|address| Family::of(**address) == family) {
+            for port in &pod.ports {
+                let protocol = protocol(port.protocol);
+                elements
+                    .push(format!("      {front} . {protocol} . {} : {backend} . {},\n", port.service_port, port.port));
+            }
+        }
+    }
+    elements
+}
+
+fn impostor_rules(world: &World, scope: Option<&Scope>) -> String {
+    let mut lines = String::new();
+    let addresses = |id: &PodId| world.pod(id).map_or(&[] as &[IpAddr], |pod| &pod.addresses);
+    for real in addresses(&victim()) {
+        let ip = if real.is_ipv4() { "ip" } else { "ip6" };
+        for other in addresses(&impostor()).iter().filter(|other| other.is_ipv4() == real.is_ipv4()) {
+            let condition = condition(scope);
+            let _infallible = writeln!(lines, "    {condition}{ip} daddr {real} dnat {ip} to {other}");
+        }
+    }
+    format!("  chain impostor {{\n    type nat hook prerouting priority dstnat - 5; policy accept;\n{lines}  }}\n")
+}
+
+fn condition(scope: Option<&Scope>) -> String {
+    match scope {
+        Some(Scope::Family(Family::Ipv4)) => "meta nfproto ipv4 ".to_owned(),
+        Some(Scope::Family(Family::Ipv6)) => "meta nfproto ipv6 ".to_owned(),
+        Some(Scope::Protocol(name)) => format!("meta l4proto {} ", protocol(*name)),
+        Some(Scope::Node(_) | Scope::Path(_) | Scope::Placement(_)) | None => String::new(),
+    }
+}
+
+fn here(fault: &FaultAt, node: &str) -> bool {
+    !matches!(&fault.scope, Some(Scope::Node(name)) if name != node)
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
+}

@@ -1,0 +1,184 @@
+//! What a simulated network does: the oracle's word on the policies as its faults read them, some time after each change.
+
+use super::net::SimNet;
+use crate::core::fault::plan::scope;
+use crate::core::fault::reading::{Reading, both};
+use crate::core::fault::{Fault, FaultAt};
+use crate::core::model::change::Change;
+use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use crate::core::model::policy::Direction;
+use crate::core::model::state::State;
+use crate::core::model::world::World;
+use crate::core::oracle::{Answer, Assumptions};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How late a slow engine is on top.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// What a simulated network is like.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    /// How many nodes (1 to 250).
+    pub nodes: usize,
+    /// What is wrong with it.
+    pub faults: Vec<FaultAt>,
+    /// How long its engine takes to take up a change.
+    pub delay: Duration,
+    /// The seed of what it draws.
+    pub seed: u64,
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        Self { nodes: 2, faults: Vec::new(), delay: Duration::from_millis(100), seed: 1 }
+    }
+}
+
+/// The network of one lane.
+#[derive(Debug)]
+pub(super) struct Engine {
+    world: World,
+    faults: Vec<FaultAt>,
+    delay: Duration,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// What each fault's engine has taken up; the first is the faithful one.
+    views: Vec<View>,
+    random: fastrand::Rng,
+    agents: BTreeMap<Endpoint, Arc<SimNet>>,
+}
+
+/// What an engine with one set of faults has taken up, and what it still will.
+#[derive(Debug)]
+struct View {
+    faults: Vec<Fault>,
+    reading: Reading,
+    accepted: State,
+    coming: Vec<(Instant, State)>,
+}
+
+impl View {
+    fn new(faults: Vec<Fault>, world: &World) -> Self {
+        let state = State { policies: Vec::new(), world: world.clone() };
+        Self { reading: read(&state, &faults), accepted: state, faults, coming: Vec::new() }
+    }
+
+    fn accept(&mut self, change: &Change, delay: Duration) {
+        if self.faults.iter().any(|fault| fault.ignores(change, &self.accepted)) {
+            return;
+        }
+        self.accepted = self.accepted.clone().after(change);
+        let slow = if self.faults.contains(&Fault::Slow) { SLOW } else { Duration::ZERO };
+        self.coming.push((Instant::now() + delay + slow, self.accepted.clone()));
+    }
+
+    fn catch_up(&mut self) {
+        let now = Instant::now();
+        let due = self.coming.iter().take_while(|(at, _)| *at <= now).count();
+        if let Some((_, state)) = self.coming.drain(..due).next_back() {
+            self.reading = read(&state, &self.faults);
+        }
+    }
+}
+
+fn read(state: &State, faults: &[Fault]) -> Reading {
+    Reading::of_state(state.clone(), faults, Assumptions { ip_block_matches_pods: true })
+}
+
+impl Engine {
+    pub(super) fn new(world: World, options: &SimOptions, lane: u32) -> Self {
+        let misreadings = options.faults.iter().filter(|at| at.fault.is_engines()).map(|at| vec![at.fault]);
+        let views = std::iter::once(Vec::new()).chain(misreadings).map(|faults| View::new(faults, &world)).collect();
+        let faults = options.faults.clone();
+        let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
+        let inner = Inner { views, random, agents: BTreeMap::new() };
+        Self { world, faults, delay: options.delay, inner: Mutex::new(inner) }
+    }
+
+    pub(super) fn join(&self, endpoint: Endpoint, agent: Arc<SimNet>) {
+        self.lock().agents.insert(endpoint, agent);
+    }
+
+    /// Forgets the agents, which know the engine: otherwise neither would ever go.
+    pub(super) fn leave(&self) {
+        self.lock().agents.clear();
+    }
+
+    pub(super) fn accept(&self, change: &Change) {
+        let delay = self.delay;
+        self.lock().views.iter_mut().for_each(|view| view.accept(change, delay));
+    }
+
+    /// The flow that a sender means by dialling an address.
+    pub(super) fn flow(&self, from: &Endpoint, to: SocketAddr, protocol: Protocol) -> Option<Flow> {
+        let family = Family::of(to.ip());
+        let flow = |endpoint: Endpoint, path, port| Flow { from: from.clone(), to: endpoint, path, family, protocol, port };
+        for pod in &self.world.pods {
+            let endpoint = Endpoint::Pod(pod.id.clone());
+            if pod.addresses.contains(&to.ip()) {
+                return Some(flow(endpoint, Path::PodIp, to.port()));
+            }
+            if pod.service.as_ref().is_some_and(|service| service.addresses.contains(&to.ip())) {
+                let port = pod.ports.iter().find(|port| port.service_port == to.port() && port.protocol == protocol)?;
+                return Some(flow(endpoint, Path::ClusterIp, port.port));
+            }
+        }
+        let external = self.world.externals.iter().find(|external| external.addresses.contains(&to.ip()))?;
+        Some(flow(Endpoint::External(external.id.clone()), Path::PodIp, to.port()))
+    }
+
+    /// Whether the network lets a packet of this flow through now.
+    pub(super) fn passes(&self, flow: &Flow) -> bool {
+        let place = scope(&self.world, flow);
+        let mut inner = self.lock();
+        inner.views.iter_mut().for_each(View::catch_up);
+        let side = |direction| {
+            let engines = self.faults.iter().filter(|at| at.fault.is_engines());
+            let bears = |at: &FaultAt| {
+                at.scope.as_ref().is_none_or(|scope| scope.reaches(&self.world, flow, place, direction))
+            };
+            let view = engines.enumerate().find(|(_, at)| bears(at)).map_or(0, |(index, _)| index + 1);
+            inner.views[view].reading.side(0, flow, direction)
+        };
+        both(side(Direction::Egress), side(Direction::Ingress)) != Answer::Deny
+    }
+
+    /// Whether a packet is lost on its way.
+    pub(super) fn loses(&self) -> bool {
+        self.has(Fault::PacketLoss) && self.lock().random.f64() < 0.02
+    }
+
+    /// Who answers at an endpoint, if anybody does.
+    pub(super) fn receiver(&self, to: &Endpoint) -> Option<(Endpoint, Arc<SimNet>)> {
+        let victim = Endpoint::Pod(PodId::new("y", "b"));
+        if *to == victim && self.has(Fault::DeadReceiver) {
+            return None;
+        }
+        let answering = if *to == victim && self.has(Fault::WrongIdentity) {
+            Endpoint::Pod(PodId::new("z", "b"))
+        } else {
+            to.clone()
+        };
+        let agent = self.lock().agents.get(&answering).cloned()?;
+        Some((answering, agent))
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.iter().any(|at| at.fault == fault)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,84 @@
+//! The sockets of a simulated agent.
+
+use super::engine::Engine;
+use crate::agent::{Arrivals, Clock, Net};
+use crate::core::model::flow::{Endpoint, Family, Protocol};
+use crate::core::model::observation::Outcome;
+use crate::core::wire::{ListenFailure, ListenPort, ProbeFlow};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a packet is on its way there and back.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// What a TCP probe needs to arrive: SYN, SYN-ACK, request and answer, any of which a lossy network may lose.
+const TCP_PACKETS: usize = 4;
+
+/// One agent's view of the simulated network.
+#[derive(Debug)]
+pub(super) struct SimNet {
+    endpoint: Endpoint,
+    engine: Arc<Engine>,
+    arrivals: Arrivals,
+}
+
+impl SimNet {
+    pub(super) fn new(endpoint: Endpoint, engine: Arc<Engine>) -> Self {
+        Self { endpoint, engine, arrivals: Arrivals::new(Clock::start()) }
+    }
+
+    /// What comes of an attempt, or nothing when no answer comes.
+    fn deliver(&self, probe: &ProbeFlow, epoch: u32) -> Option<Outcome> {
+        let flow = self.engine.flow(&self.endpoint, probe.to, probe.protocol)?;
+        let source = self.engine.world().address(&self.endpoint, Family::of(probe.to.ip()))?;
+        if !self.engine.passes(&flow) {
+            return None;
+        }
+        let (answering, receiver) = self.engine.receiver(&flow.to)?;
+        let lost = |packets: usize| (0..packets).any(|_| self.engine.loses());
+        match probe.protocol {
+            Protocol::Tcp | Protocol::Sctp if lost(TCP_PACKETS) => return None,
+            Protocol::Tcp | Protocol::Sctp => {}
+            Protocol::Udp => {
+                if lost(1) {
+                    return None;
+                }
+                receiver.arrivals.record(epoch, probe.flow, SocketAddr::new(source, 0));
+                if lost(1) {
+                    return None;
+                }
+            }
+        }
+        let expected = probe.identity.strip_prefix(&answering.to_string()).is_some_and(|rest| rest.starts_with('@'));
+        Some(if expected {
+            Outcome::Connected { source }
+        } else {
+            Outcome::WrongIdentity { answered: answering.to_string() }
+        })
+    }
+}
+
+impl Net for SimNet {
+    async fn attempt(&self, flow: &ProbeFlow, epoch: u32) -> Outcome {
+        tokio::time::sleep(ROUND_TRIP).await;
+        match self.deliver(flow, epoch) {
+            Some(outcome) => outcome,
+            None => {
+                let deadline = Duration::from_millis(flow.pace.deadline_ms.into());
+                tokio::time::sleep(deadline.saturating_sub(ROUND_TRIP)).await;
+                Outcome::TimedOut
+            }
+        }
+    }
+
+    async fn listen(&self, _ports: &[ListenPort]) -> Vec<ListenFailure> {
+        Vec::new()
+    }
+
+    async fn drain(&self) {}
+
+    fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+}

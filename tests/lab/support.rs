@@ -1,0 +1,242 @@
+//! A small world, flows in it, and what becomes of them.
+
+use crate::stub::{self, PORTS};
+use papertiger::core::fault::FaultAt;
+use papertiger::core::model::change::Change;
+use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use papertiger::core::model::policy::{LabelSelector, Peer, Policy, PortMatch, PortRef, Rule};
+use papertiger::core::model::world::{
+    ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World,
+};
+use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
+use papertiger::target::{Lane, LaneNames, Target, TargetError, identity};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Three namespaces of three pods, and two hosts outside.
+pub(crate) fn world(suffix: &str) -> World {
+    let port = |protocol, port, service_port| ContainerPort {
+        name: format!("serve-{service_port}-{}", protocol_word(protocol)),
+        protocol,
+        port,
+        service_port,
+    };
+    let ports: Vec<_> = [Protocol::Tcp, Protocol::Udp]
+        .into_iter()
+        .flat_map(|protocol| [port(protocol, PORTS[0], 80), port(protocol, PORTS[1], 81)])
+        .collect();
+    let namespaces = ["x", "y", "z"].map(|id| {
+        let name = format!("{id}-{suffix}");
+        let labels = labels(&[("ns", id), (NAMESPACE_NAME_LABEL, &name)]);
+        Namespace { id: id.to_owned(), name, labels }
+    });
+    let mut pods = Vec::new();
+    for namespace in ["x", "y", "z"] {
+        for pod in ["a", "b", "c"] {
+            pods.push(Pod {
+                id: PodId::new(namespace, pod),
+                name: pod.to_owned(),
+                labels: labels(&[("pod", pod)]),
+                node: String::new(),
+                addresses: Vec::new(),
+                host_network: false,
+                phase: Phase::Running,
+                ports: ports.clone(),
+                service: None,
+            });
+        }
+    }
+    let external = |id: &str| External { id: id.to_owned(), addresses: Vec::new(), ports: ports.clone() };
+    World {
+        nodes: Vec::new(),
+        namespaces: namespaces.into(),
+        pods,
+        externals: vec![external("echo"), external("echo-2")],
+    }
+}
+
+fn protocol_word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
+}
+
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(crate) fn selector(pairs: &[(&str, &str)]) -> LabelSelector {
+    LabelSelector { match_labels: labels(pairs), match_expressions: Vec::new() }
+}
+
+pub(crate) fn lab(faults: &[&str]) -> Result<LabTarget> {
+    let faults = faults.iter().map(|fault| fault.parse()).collect::<std::result::Result<Vec<FaultAt>, _>>()?;
+    Ok(LabTarget::new(LabOptions { faults, ..LabOptions::new(world)? })?)
+}
+
+/// Opens a lane and waits until its agents listen.
+pub(crate) async fn lane(lab: &LabTarget, number: u32) -> Result<LabLane> {
+    let names = LaneNames { run: "abcdef".to_owned(), lane: number, token: "secret".to_owned() };
+    let mut lane = lab.open_lane(names).await?;
+    for endpoint in endpoints(lane.world()) {
+        let mut stream = lane.connect(&endpoint).await?;
+        let mut ready = [0];
+        tokio::time::timeout(DEADLINE, stream.read_exact(&mut ready)).await??;
+    }
+    Ok(lane)
+}
+
+pub(crate) fn endpoints(world: &World) -> Vec<Endpoint> {
+    let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
+    pods.chain(world.externals.iter().map(|external| Endpoint::External(external.id.clone()))).collect()
+}
+
+/// Every flow between two different ends, to the first port of each protocol.
+pub(crate) fn matrix(world: &World) -> Vec<Flow> {
+    let ends = endpoints(world);
+    let mut flows = Vec::new();
+    for from in &ends {
+        for to in ends.iter().filter(|to| *to != from) {
+            for path in [Path::PodIp, Path::ClusterIp] {
+                if path == Path::ClusterIp && (to.pod().is_none() || from.pod().is_none()) {
+                    continue;
+                }
+                if to.pod().is_none() && from.pod().is_none() {
+                    continue;
+                }
+                for family in [Family::Ipv4, Family::Ipv6] {
+                    for protocol in [Protocol::Tcp, Protocol::Udp] {
+                        let (from, to) = (from.clone(), to.clone());
+                        flows.push(Flow { from, to, path, family, protocol, port: PORTS[0] });
+                    }
+                }
+            }
+        }
+    }
+    flows
+}
+
+/// `x/a > y/b`, and then any of `v6`, `udp`, `81` and `svc`.
+pub(crate) fn flow(text: &str) -> Flow {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let has = |word: &str| words.contains(&word);
+    Flow {
+        from: words[0].parse().expect("an endpoint"),
+        to: words[2].parse().expect("an endpoint"),
+        path: if has("svc") { Path::ClusterIp } else { Path::PodIp },
+        family: if has("v6") { Family::Ipv6 } else { Family::Ipv4 },
+        protocol: if has("udp") { Protocol::Udp } else { Protocol::Tcp },
+        port: if has("81") { PORTS[1] } else { PORTS[0] },
+    }
+}
+
+/// Who answers on each flow.
+pub(crate) fn answers(lane: &LabLane, flows: &[Flow]) -> Result<Vec<Option<String>>> {
+    let mut by_source: BTreeMap<&Endpoint, Vec<usize>> = BTreeMap::new();
+    for (index, flow) in flows.iter().enumerate() {
+        by_source.entry(&flow.from).or_default().push(index);
+    }
+    let mut answers = vec![None; flows.len()];
+    for (source, indices) in by_source {
+        let network = lane.network(source).ok_or("no such network")?;
+        // Threads are born into the network of the thread that starts them.
+        let found = network.run(|| {
+            thread::scope(|scope| {
+                let threads: Vec<_> = indices
+                    .iter()
+                    .map(|index| {
+                        let to = lane.world().dial(&flows[*index]).expect("an address");
+                        let protocol = flows[*index].protocol;
+                        scope.spawn(move || stub::ask(to, protocol))
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+            })
+        })?;
+        for (index, answer) in indices.into_iter().zip(found) {
+            answers[index] = answer;
+        }
+    }
+    Ok(answers)
+}
+
+/// Fails unless exactly the flows that `open` holds of are answered, by the right one.
+pub(crate) fn expect(lane: &LabLane, flows: &[Flow], open: impl Fn(&Flow) -> bool) -> Result {
+    let mut wrong = Vec::new();
+    for (flow, answer) in flows.iter().zip(answers(lane, flows)?) {
+        let expected = open(flow).then(|| identity("abcdef-0", &flow.to));
+        let answer = answer.map(|answer| answer.replace(&suffix(lane), "abcdef-0"));
+        if answer != expected {
+            wrong.push(format!("{flow}: {answer:?} instead of {expected:?}"));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} wrong:\n  {}", wrong.len(), wrong.join("\n  ")).into()) }
+}
+
+fn suffix(lane: &LabLane) -> String {
+    lane.world().namespaces[0].name.trim_start_matches("x-").to_owned()
+}
+
+/// Whether a flow is open.
+pub(crate) fn is_open(lane: &LabLane, text: &str) -> Result<bool> {
+    let flow = flow(text);
+    let expected = identity(&suffix(lane), &flow.to);
+    Ok(answers(lane, std::slice::from_ref(&flow))?.pop().flatten() == Some(expected))
+}
+
+/// Waits until a flow is open, or until it is not.
+pub(crate) fn until(lane: &LabLane, text: &str, open: bool) -> Result<Duration> {
+    let start = Instant::now();
+    while is_open(lane, text)? != open {
+        if start.elapsed() > DEADLINE {
+            return Err(format!("{text} did not become {}", if open { "open" } else { "closed" }).into());
+        }
+    }
+    Ok(start.elapsed())
+}
+
+/// A policy that selects every pod of a namespace.
+pub(crate) fn policy(name: &str, ingress: Option<Vec<Rule>>, egress: Option<Vec<Rule>>) -> Policy {
+    let (namespace, name) = name.split_once('/').expect("NAMESPACE/NAME");
+    Policy {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        pod_selector: LabelSelector::default(),
+        ingress,
+        egress,
+    }
+}
+
+pub(crate) fn on_pod(pod: &str, policy: Policy) -> Policy {
+    Policy { pod_selector: selector(&[("pod", pod)]), ..policy }
+}
+
+pub(crate) fn rule(peers: Vec<Peer>, ports: Vec<PortMatch>) -> Rule {
+    Rule { ports, peers }
+}
+
+pub(crate) fn pods(namespaces: Option<LabelSelector>, pods: Option<LabelSelector>) -> Peer {
+    Peer::Pods { namespace_selector: namespaces, pod_selector: pods }
+}
+
+pub(crate) fn block(cidr: &str, except: &[&str]) -> Peer {
+    let net = |text: &str| text.parse().expect("a block");
+    Peer::IpBlock { cidr: net(cidr), except: except.iter().map(|text| net(text)).collect() }
+}
+
+pub(crate) fn port(protocol: Protocol, number: u16) -> PortMatch {
+    PortMatch { protocol, port: Some(PortRef::Number(number)), end_port: None }
+}
+
+pub(crate) async fn apply(lane: &mut LabLane, policies: Vec<Policy>) -> std::result::Result<(), TargetError> {
+    lane.apply(&Change::Apply { policies }).await?;
+    lane.settled().await
+}
