@@ -50,18 +50,25 @@ impl IpBlock {
 }
 
 fn check_cidr(text: &str, path: &str, errors: &mut Errors) -> Option<IpNet> {
-    match text.parse::<IpNet>() {
-        Ok(IpNet::V6(block)) if block.addr().to_ipv4_mapped().is_some() => {
+    match parse_cidr(text) {
+        Some(IpNet::V6(block)) if block.addr().to_ipv4_mapped().is_some() => {
             errors.report(path, format!("`{text}` is IPv4 within IPv6; expected it in IPv4 notation"));
             None
         }
-        Ok(block) => Some(block.trunc()),
-        Err(_) => {
+        Some(block) => Some(block.trunc()),
+        None => {
             let message = format!("`{text}` is no cidr; expected such as 192.0.2.0/24 or 2001:db8::/64");
             errors.report(path, message);
             None
         }
     }
+}
+
+/// Stricter than `IpNet`'s own parser, which takes leading zeros: some parsers read `010.0.0.0/8` as octal.
+fn parse_cidr(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    let block = IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()?;
+    (block.prefix_len().to_string() == length).then_some(block)
 }
 
 impl LabelSelector {
