@@ -4,6 +4,7 @@ use super::blueprint::Blueprint;
 use super::case::{Action, Case, Step};
 use super::error::Problem;
 use super::file::{CaseFile, RelabelFile, StepFile};
+use super::scope::length_error;
 use super::template::Template;
 use super::yaml::{self, unknown};
 use crate::core::model::change::{PolicyName, Subject};
@@ -11,9 +12,6 @@ use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::manifest::NetworkPolicy;
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL};
 use std::collections::BTreeMap;
-
-/// The longest logical label value: it leaves room for a suffix within the 63 characters of Kubernetes.
-const LONGEST_VALUE: usize = 40;
 
 /// Checks one case and gathers what is wrong with it. Paths are those of the file.
 pub(super) struct Checker<'a> {
@@ -147,14 +145,13 @@ impl<'a> Checker<'a> {
         if fresh && exists {
             self.report(format!("{at}.metadata.name"), format!("the policy {name} exists already: use `replace`"));
         } else if !fresh && !exists {
-            let message = format!("there is no policy {name} to replace: use `apply`, or {}", self.existing_words());
+            let message = format!("there is no policy {name} to replace: use `apply`");
             self.report(format!("{at}.metadata.name"), message);
         } else if fresh {
             self.existing.push(name);
         }
-        let endpoints: Vec<Endpoint> = template.placeholders().map(|p| p.endpoint.clone()).collect();
-        for endpoint in endpoints {
-            self.endpoint(&format!("{at}.spec"), &endpoint);
+        for (path, endpoint) in template.endpoints() {
+            self.endpoint(&format!("{at}.{path}"), endpoint);
         }
         Some(template)
     }
@@ -222,8 +219,8 @@ impl<'a> Checker<'a> {
             let path = format!("{add_at}.{key}");
             if key == NAMESPACE_NAME_LABEL {
                 self.report(path, "the API server alone sets this label".to_owned());
-            } else if value.len() > LONGEST_VALUE {
-                self.report(path, format!("the value has more than {LONGEST_VALUE} characters"));
+            } else if let Some(message) = length_error(value) {
+                self.report(path, message);
             }
             after.insert(key.clone(), value.clone());
         }
@@ -234,7 +231,7 @@ impl<'a> Checker<'a> {
                 self.report(format!("{at}.remove[{i}]"), message);
             }
         }
-        if before == after {
+        if before == after && remove.is_empty() {
             self.report(at.to_owned(), format!("{subject} keeps the labels that it has"));
         }
         self.labels.insert(subject.clone(), after);

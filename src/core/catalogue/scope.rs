@@ -3,6 +3,18 @@
 use crate::core::model::policy::{LabelSelector, Operator};
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
 
+/// The longest logical label value: it leaves room for a suffix within the 63 characters of Kubernetes.
+const LONGEST_VALUE: usize = 40;
+
+/// What is wrong with the length of a logical label value.
+pub(super) fn length_error(value: &str) -> Option<String> {
+    (value.len() > LONGEST_VALUE).then(|| {
+        format!(
+            "`{value}` has more than {LONGEST_VALUE} characters, and the suffix of the run must find room behind it"
+        )
+    })
+}
+
 /// One lane's suffix, and the names of its namespaces where they are known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope<'a> {

@@ -77,6 +77,9 @@ impl Catalogue {
                     continue;
                 }
             };
+            if cases.is_empty() {
+                problems.push(yaml::problem(file, text, "", "the file has no case".to_owned()));
+            }
             for (i, case) in cases.into_iter().enumerate() {
                 if let Some(owner) = owners.insert(case.id.clone(), file.to_owned()) {
                     let message = format!("the id `{}` is taken by another case in {owner}", case.id);

@@ -1,10 +1,10 @@
 //! A policy of a case: validated once, made concrete for every lane.
 
-use super::block::{Block, Placeholder};
-use super::scope::Scope;
-use crate::core::model::flow::Family;
+use super::block::Block;
+use super::scope::{Scope, length_error};
+use crate::core::model::flow::{Endpoint, Family};
 use crate::core::model::manifest::{FieldError, IpBlock, NetworkPolicy};
-use crate::core::model::policy::{Direction, Peer, Policy, Rule};
+use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, Rule};
 use crate::core::model::world::World;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ pub struct Template {
 /// One `ipBlock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Blocks {
+    path: String,
     cidr: Block,
     except: Vec<Block>,
 }
@@ -37,7 +38,7 @@ impl Template {
                 Direction::Egress => "to",
             };
             let path = format!("spec.{direction}[{rule}].{key}[{peer}].ipBlock");
-            match Blocks::sampled(block, &path) {
+            match Blocks::sampled(block, path) {
                 Ok(Some(found)) => drop(blocks.insert((direction, rule, peer), found)),
                 Ok(None) => {}
                 Err(error) => errors.push(error),
@@ -46,7 +47,10 @@ impl Template {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { policy: sample.validate()?, manifest, blocks })
+        let policy = sample.validate()?;
+        let long = selectors(&policy).into_iter().flat_map(|(path, selector)| too_long(&path, selector));
+        errors.extend(long);
+        if errors.is_empty() { Ok(Self { manifest, policy, blocks }) } else { Err(errors) }
     }
 
     /// The policy as its author wrote it.
@@ -59,12 +63,14 @@ impl Template {
         &self.policy
     }
 
-    /// The placeholders, in no particular order.
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
-        let all = self.blocks.values().flat_map(|blocks| std::iter::once(&blocks.cidr).chain(&blocks.except));
-        all.filter_map(|block| match block {
-            Block::Around(placeholder) => Some(placeholder),
-            Block::Literal(_) => None,
+    /// The endpoints that placeholders name, each with the path of the field.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (String, &Endpoint)> {
+        self.blocks.values().flat_map(|Blocks { path, cidr, except }| {
+            let except = except.iter().enumerate().map(move |(i, block)| (format!("{path}.except[{i}]"), block));
+            std::iter::once((format!("{path}.cidr"), cidr)).chain(except).filter_map(|(path, block)| match block {
+                Block::Around(placeholder) => Some((path, &placeholder.endpoint)),
+                Block::Literal(_) => None,
+            })
         })
     }
 
@@ -107,32 +113,35 @@ fn scoped(mut peer: Peer, scope: &Scope<'_>) -> Peer {
 
 impl Blocks {
     /// Takes the placeholders out of `block` and puts examples in their place; `None` when there are none.
-    fn sampled(block: &mut IpBlock, path: &str) -> Result<Option<Self>, FieldError> {
-        let error = |field: String| move |message| FieldError { path: format!("{path}.{field}"), message };
-        let cidr = Placeholder::parse(&block.cidr).transpose().map_err(error("cidr".to_owned()))?;
-        let mut except = Vec::new();
-        for (i, text) in block.except.iter().flatten().enumerate() {
-            except.push(Placeholder::parse(text).transpose().map_err(error(format!("except[{i}]")))?);
-        }
-        if cidr.is_none() && except.iter().all(Option::is_none) {
+    fn sampled(block: &mut IpBlock, path: String) -> Result<Option<Self>, FieldError> {
+        let error = |field: String, message| FieldError { path: format!("{path}.{field}"), message };
+        let written = block.clone();
+        let texts: Vec<&String> = written.except.iter().flatten().collect();
+        if !texts.iter().any(|text| Block::has_placeholder(text)) && !Block::has_placeholder(&written.cidr) {
             return Ok(None);
+        }
+        let cidr = Block::parse(&written.cidr).map_err(|message| error("cidr".to_owned(), message))?;
+        let mut except = Vec::new();
+        for (i, text) in texts.iter().enumerate() {
+            except.push(Block::parse(text).map_err(|message| error(format!("except[{i}]"), message))?);
         }
         // Every placeholder gets the same example, near what is written out: whether an `except` can lie within its
         // `cidr` is then a question of the prefixes.
-        let texts: Vec<String> = std::iter::once(&block.cidr).chain(block.except.iter().flatten()).cloned().collect();
-        let literals: Vec<IpNet> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-        let fill = |placeholder: Option<Placeholder>, text: &mut String| match placeholder {
-            Some(placeholder) => {
-                *text = placeholder.around(example(placeholder.family, &literals)).to_string();
-                Block::Around(placeholder)
-            }
-            // What cannot be read is refused by the validation that follows.
-            None => Block::Literal(text.parse::<IpNet>().unwrap_or_default().trunc()),
+        let near: Vec<IpNet> = std::iter::once(&cidr).chain(&except).filter_map(Block::literal).collect();
+        let sample = |block: &Block| match block {
+            Block::Literal(net) => *net,
+            Block::Around(placeholder) => placeholder.around(example(placeholder.family, &near)),
         };
-        let cidr = fill(cidr, &mut block.cidr);
-        let texts = block.except.iter_mut().flatten();
-        let except = except.into_iter().zip(texts).map(|(placeholder, text)| fill(placeholder, text)).collect();
-        Ok(Some(Self { cidr, except }))
+        let around = sample(&cidr);
+        for (i, net) in except.iter().map(sample).enumerate() {
+            if !around.contains(&net) || around == net {
+                let message = format!("`{}` can never be a smaller part of `{}`", texts[i], written.cidr);
+                return Err(error(format!("except[{i}]"), message));
+            }
+        }
+        block.cidr = around.to_string();
+        block.except = written.except.is_some().then(|| except.iter().map(|block| sample(block).to_string()).collect());
+        Ok(Some(Self { path, cidr, except }))
     }
 
     fn peer(&self, world: &World) -> Option<Peer> {
@@ -141,6 +150,36 @@ impl Blocks {
         let except = self.except.iter().filter_map(|block| block.net(world)).filter(within).collect();
         Some(Peer::IpBlock { cidr, except })
     }
+}
+
+/// The selectors of a policy with their paths.
+fn selectors(policy: &Policy) -> Vec<(String, &LabelSelector)> {
+    let mut found = vec![("spec.podSelector".to_owned(), &policy.pod_selector)];
+    for (direction, key) in [(Direction::Ingress, "from"), (Direction::Egress, "to")] {
+        for (i, rule) in policy.rules(direction).into_iter().flatten().enumerate() {
+            for (j, peer) in rule.peers.iter().enumerate() {
+                let at = format!("spec.{direction}[{i}].{key}[{j}]");
+                match peer {
+                    Peer::Pods { namespace_selector, pod_selector } => {
+                        found.extend(namespace_selector.iter().map(|s| (format!("{at}.namespaceSelector"), s)));
+                        found.extend(pod_selector.iter().map(|s| (format!("{at}.podSelector"), s)));
+                    }
+                    Peer::IpBlock { .. } => {}
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What is said about values that leave no room for a suffix.
+fn too_long(path: &str, selector: &LabelSelector) -> Vec<FieldError> {
+    let values = selector.match_labels.values();
+    let values = values.chain(selector.match_expressions.iter().flat_map(|requirement| &requirement.values));
+    values
+        .filter_map(|value| length_error(value))
+        .map(|message| FieldError { path: path.to_owned(), message })
+        .collect()
 }
 
 fn example(family: Family, literals: &[IpNet]) -> IpAddr {

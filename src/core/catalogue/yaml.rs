@@ -18,7 +18,11 @@ pub(super) fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T,
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
         let outline = Outline::of(text);
-        let (case, path) = position.map(|position| outline.path_at(position)).unwrap_or_default();
+        let (case, mut path) = position.map(|position| outline.path_at(position)).unwrap_or_default();
+        if let Error::SerdeMissingField { .. } = error.without_snippet() {
+            // The parser points at the last key that is there; the one that is missing belongs beside it.
+            path.truncate(path.rfind('.').unwrap_or_default());
+        }
         Problem { file: file.to_owned(), position, case, path, message: message(&error) }.into()
     })
 }
@@ -39,6 +43,9 @@ fn message(error: &Error) -> String {
         Error::QuotingRequired { value, .. } => {
             format!("`{value}` is not a string in every YAML reader: write \"{value}\" in quotes")
         }
+        Error::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),
+        Error::Unexpected { expected: "mapping start", .. } => "expected keys and values".to_owned(),
+        Error::Unexpected { expected: "string scalar", .. } => "expected a string".to_owned(),
         other => UserMessageFormatter.format_message(other).into_owned(),
     }
 }

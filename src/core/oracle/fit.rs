@@ -26,16 +26,16 @@ impl Fit {
         }
     }
 
-    /// Matches when any does: a yes decides.
+    /// Matches when any does: a yes decides. Of several doubts the lesser is named, so that their order is irrelevant.
     pub(super) fn any(fits: impl IntoIterator<Item = Self>) -> Self {
         let mut found = Self::No;
         for fit in fits {
-            match fit {
-                Self::Yes => return Self::Yes,
-                Self::No => {}
-                Self::Open(_) if found == Self::No => found = fit,
-                Self::Open(_) => {}
-            }
+            found = match (found, fit) {
+                (_, Self::Yes) => return Self::Yes,
+                (Self::Open(one), Self::Open(other)) => Self::Open(one.min(other)),
+                (Self::No, Self::No | Self::Open(_)) => fit,
+                (Self::Yes | Self::Open(_), Self::No) | (Self::Yes, Self::Open(_)) => found,
+            };
         }
         found
     }

@@ -15,6 +15,15 @@ mod selector;
 mod side;
 mod undefined;
 
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
 pub use undefined::Undefined;
 
 use self::end::Ends;

@@ -7,6 +7,7 @@ use super::{Answer, Assumptions, Reason, peers, ports, selector};
 use crate::core::model::flow::{Flow, Path};
 use crate::core::model::policy::{Direction, Policy, Rule};
 use crate::core::model::world::{Phase, Pod};
+use std::iter;
 
 /// The sender's egress or the receiver's ingress.
 pub(super) enum Side<'a> {
@@ -70,19 +71,19 @@ impl Guard<'_> {
     /// Not isolated, or isolated and some rule of some isolating policy matches: no order, no deny rules.
     fn answer(&self, policies: &[Policy]) -> Answer {
         let mut isolated = false;
-        let mut open = None;
+        let mut found = Fit::No;
         for (policy, rules) in self.isolating(policies) {
             isolated = true;
-            match Fit::any(rules.iter().map(|rule| self.fit(policy, rule))) {
-                Fit::Yes => return Answer::Allow,
-                Fit::No => {}
-                Fit::Open(why) => open = open.or(Some(why)),
+            let fits = rules.iter().map(|rule| self.fit(policy, rule));
+            found = Fit::any(iter::once(found).chain(fits));
+            if found == Fit::Yes {
+                break;
             }
         }
-        match self.loophole().or(open) {
-            _ if !isolated => Answer::Allow,
-            Some(why) => Answer::Undefined(why),
-            None => Answer::Deny,
+        match (isolated, found, self.loophole()) {
+            (false, _, _) | (true, Fit::Yes, _) => Answer::Allow,
+            (true, Fit::No | Fit::Open(_), Some(why)) | (true, Fit::Open(why), None) => Answer::Undefined(why),
+            (true, Fit::No, None) => Answer::Deny,
         }
     }
 

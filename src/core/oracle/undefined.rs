@@ -7,8 +7,10 @@ use std::fmt;
 ///
 /// Some of what it leaves open cannot be asked here, because a [`Flow`](crate::core::model::flow::Flow) cannot say it:
 /// ICMP and other traffic above or below TCP, UDP and SCTP; connections that stood before a change; destinations by
-/// DNS name; and whether a denial drops or rejects, which [`Answer::Deny`](super::Answer::Deny) covers both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// DNS name; and whether a denial drops or rejects: [`Answer::Deny`](super::Answer::Deny) covers both.
+///
+/// Where several leave the same side of a flow open, the first in this order is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undefined {
     /// An `ipBlock` that contains a pod's address would decide. The documentation says of ipBlocks that they "should

@@ -60,6 +60,26 @@ fn schema_is_current() {
 }
 
 #[test]
+fn the_schema_accepts_the_embedded_cases_and_refuses_broken_ones() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let check = |text: &str| {
+        let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect::<Vec<_>>()
+    };
+    for (file, text) in FAMILIES {
+        assert_eq!(check(text), Vec::<String>::new(), "{file}");
+    }
+    let (_, sound) = FAMILIES[0];
+    for (right, wrong) in [
+        ("podSelector:", "podSelektor:"),
+        ("profile: quick", "profile: fast"),
+        ("- apply:", "- delete: []\n      apply:"),
+    ] {
+        assert_ne!(check(&sound.replacen(right, wrong, 1)), Vec::<String>::new(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_world_is_as_the_cases_expect_it() {
     let world = Blueprint::embedded().world("k3f9");
     let pods: Vec<String> = world.pods.iter().map(|pod| pod.id.to_string()).collect();

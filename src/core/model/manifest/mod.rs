@@ -5,6 +5,8 @@
 //! what the API server does: defaulting and validation.
 
 mod canonical;
+mod errors;
+mod peers;
 mod port;
 mod syntax;
 mod validate;

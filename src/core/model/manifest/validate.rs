@@ -6,14 +6,15 @@
 //! Two liberties: host bits of a cidr are cleared (older API servers accept them, newer ones refuse), and a cidr that
 //! parsers read differently (leading zeros, IPv4 within IPv6) is always refused.
 
+use super::errors::{Errors, list};
+use super::peers::check_labels;
 use super::{
-    API_VERSION, EgressRule, FieldError, IngressRule, IpBlock, KIND, LabelSelector, Metadata, NetworkPolicy,
-    PolicyPeer, PolicyPort, Port, Requirement, Spec, syntax,
+    API_VERSION, EgressRule, FieldError, IngressRule, KIND, Metadata, NetworkPolicy, PolicyPeer, PolicyPort, Port,
+    Spec, syntax,
 };
 use crate::core::model::flow::Protocol;
-use crate::core::model::policy::{self, Operator, Peer, Policy, PortMatch, PortRef, Rule};
+use crate::core::model::policy::{Peer, Policy, PortMatch, PortRef, Rule};
 use crate::core::model::world::Labels;
-use ipnet::IpNet;
 
 impl NetworkPolicy {
     /// The policy that the API server would store, or everything that it would refuse.
@@ -165,139 +166,6 @@ fn number(value: i64, path: &str, errors: &mut Errors) -> Option<u16> {
         errors.report(path, format!("{value} is no port; expected a number from 1 to 65535"));
     }
     port
-}
-
-impl PolicyPeer {
-    fn check(&self, path: &str, errors: &mut Errors) -> Option<Peer> {
-        let mut selector = |key: &str, selector: &Option<LabelSelector>| {
-            selector.as_ref().map(|selector| selector.check(&format!("{path}.{key}"), errors))
-        };
-        let pod_selector = selector("podSelector", &self.pod_selector);
-        let namespace_selector = selector("namespaceSelector", &self.namespace_selector);
-        let by_label = pod_selector.is_some() || namespace_selector.is_some();
-        match &self.ip_block {
-            None if by_label => Some(Peer::Pods { namespace_selector, pod_selector }),
-            None => {
-                errors
-                    .report(path, "must specify a peer; expected podSelector, namespaceSelector or ipBlock, not null");
-                None
-            }
-            Some(block) => {
-                if by_label {
-                    errors.report(path, "may not specify both ipBlock and another peer; expected one peer for each");
-                }
-                block.check(&format!("{path}.ipBlock"), errors)
-            }
-        }
-    }
-}
-
-impl IpBlock {
-    fn check(&self, path: &str, errors: &mut Errors) -> Option<Peer> {
-        let cidr = check_cidr(&self.cidr, &format!("{path}.cidr"), errors)?;
-        let mut except = Vec::new();
-        for (i, text) in list(&self.except).enumerate() {
-            let path = format!("{path}.except[{i}]");
-            let Some(block) = check_cidr(text, &path, errors) else { continue };
-            if cidr.contains(&block) && cidr.prefix_len() < block.prefix_len() {
-                except.push(block);
-            } else {
-                errors
-                    .report(path, format!("`{text}` lies not strictly within cidr; expected a smaller part of {cidr}"));
-            }
-        }
-        Some(Peer::IpBlock { cidr, except })
-    }
-}
-
-fn check_cidr(text: &str, path: &str, errors: &mut Errors) -> Option<IpNet> {
-    match text.parse::<IpNet>() {
-        Ok(IpNet::V6(block)) if block.addr().to_ipv4_mapped().is_some() => {
-            errors.report(path, format!("`{text}` is IPv4 within IPv6; expected it in IPv4 notation"));
-            None
-        }
-        Ok(block) => Some(block.trunc()),
-        Err(_) => {
-            let message = format!("`{text}` is no cidr; expected such as 192.0.2.0/24 or 2001:db8::/64");
-            errors.report(path, message);
-            None
-        }
-    }
-}
-
-impl LabelSelector {
-    fn check(&self, path: &str, errors: &mut Errors) -> policy::LabelSelector {
-        let match_labels = self.match_labels.clone().unwrap_or_default();
-        check_labels(&match_labels, &format!("{path}.matchLabels"), errors);
-        let match_expressions = list(&self.match_expressions)
-            .enumerate()
-            .filter_map(|(i, requirement)| requirement.check(&format!("{path}.matchExpressions[{i}]"), errors))
-            .collect();
-        policy::LabelSelector { match_labels, match_expressions }
-    }
-}
-
-impl Requirement {
-    fn check(&self, path: &str, errors: &mut Errors) -> Option<policy::Requirement> {
-        let values: Vec<String> = list(&self.values).cloned().collect();
-        let operator = match self.operator.as_str() {
-            "In" => Some(Operator::In),
-            "NotIn" => Some(Operator::NotIn),
-            "Exists" => Some(Operator::Exists),
-            "DoesNotExist" => Some(Operator::DoesNotExist),
-            other => {
-                let message = format!("unsupported value `{other}`; expected In, NotIn, Exists or DoesNotExist");
-                errors.report(format!("{path}.operator"), message);
-                None
-            }
-        };
-        match operator {
-            Some(Operator::In | Operator::NotIn) if values.is_empty() => errors
-                .report(format!("{path}.values"), format!("must be specified; {} expects one or more", self.operator)),
-            Some(Operator::Exists | Operator::DoesNotExist) if !values.is_empty() => {
-                errors
-                    .report(format!("{path}.values"), format!("may not be specified; {} expects none", self.operator));
-            }
-            Some(Operator::In | Operator::NotIn | Operator::Exists | Operator::DoesNotExist) | None => {}
-        }
-        errors.note(format!("{path}.key"), syntax::label_key(&self.key));
-        for (i, value) in values.iter().enumerate() {
-            errors.note(format!("{path}.values[{i}]"), syntax::label_value(value));
-        }
-        Some(policy::Requirement { key: self.key.clone(), operator: operator?, values })
-    }
-}
-
-fn check_labels(labels: &Labels, path: &str, errors: &mut Errors) {
-    for (key, value) in labels {
-        errors.note(path, syntax::label_key(key));
-        errors.note(path, syntax::label_value(value).map_err(|message| format!("value of `{key}`: {message}")));
-    }
-}
-
-/// What has been found wrong so far.
-#[derive(Default)]
-struct Errors(Vec<FieldError>);
-
-impl Errors {
-    fn report(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(FieldError { path: path.into(), message: message.into() });
-    }
-
-    fn note(&mut self, path: impl Into<String>, checked: Result<(), String>) {
-        if let Err(message) = checked {
-            self.report(path, message);
-        }
-    }
-
-    fn into_result<T>(self, value: T) -> Result<T, Vec<FieldError>> {
-        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
-    }
-}
-
-/// The items of a list for which absent, null and empty are the same.
-fn list<T>(items: &Option<Vec<T>>) -> impl Iterator<Item = &T> {
-    items.iter().flatten()
 }
 
 /// Absent is fine; there and wrong is not.
