@@ -49,6 +49,11 @@ impl Pacing {
         self.at_once
     }
 
+    /// The number of the attempt that began last.
+    pub(crate) fn youngest(&self) -> u64 {
+        self.begun
+    }
+
     /// An attempt begins; returns its number.
     pub(crate) fn begin(&mut self, now: Instant) -> u64 {
         self.begun += 1;

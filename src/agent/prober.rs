@@ -3,7 +3,7 @@
 use crate::agent::book::Book;
 use crate::agent::net::Net;
 use crate::agent::pacing::Pacing;
-use crate::core::model::observation::{Outcome, Signal};
+use crate::core::model::observation::Outcome;
 use crate::core::wire::ProbeFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,11 @@ impl<N: Net> Prober<N> {
             tokio::select! {
                 biased;
                 Some(ended) = attempts.join_next() => {
-                    let Attempt { number, began_us, outcome } = ended.unwrap_or_else(|broken| self.broken(&broken));
+                    let Attempt { number, began_us, outcome } = ended.unwrap_or_else(|panic| Attempt {
+                        number: pacing.youngest(),
+                        began_us: self.net.arrivals().clock().now_us(),
+                        outcome: Outcome::ProbeError { message: panic.to_string() },
+                    });
                     pacing.end(number, outcome.signal(), Instant::now());
                     book.enter(place, outcome, began_us);
                 }
@@ -75,12 +79,5 @@ impl<N: Net> Prober<N> {
         let began_us = self.net.arrivals().clock().now_us();
         let outcome = self.net.attempt(&flow, epoch).await;
         Attempt { number, began_us, outcome }
-    }
-
-    /// An attempt that panicked.
-    fn broken(&self, error: &tokio::task::JoinError) -> Attempt {
-        let outcome = Outcome::ProbeError { message: error.to_string() };
-        debug_assert_eq!(outcome.signal(), Signal::Void);
-        Attempt { number: u64::MAX, began_us: self.net.arrivals().clock().now_us(), outcome }
     }
 }

@@ -9,7 +9,7 @@ mod net;
 
 pub use engine::SimOptions;
 
-use crate::agent::{self, AgentConfig, Control};
+use crate::agent::{self, Gate};
 use crate::core::catalogue::{Blueprint, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
@@ -81,16 +81,16 @@ impl Lane for SimLane {
 
     async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
         let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
-        let config = AgentConfig {
+        let gate = Gate {
             identity: identity(&self.names.suffix(), endpoint),
             token: self.names.token.clone(),
-            control: Control::Stdin,
+            start: self.names.lane.into(),
         };
-        let net = Arc::new(SimNet::new(endpoint.clone(), Arc::clone(&self.engine)));
-        self.engine.join(endpoint.clone(), Arc::clone(&net));
+        let net = SimNet::new(endpoint.clone(), Arc::clone(&self.engine));
+        self.engine.join(endpoint.clone(), net.clone());
         tokio::spawn(async move {
             // A session that breaks off shows at the controller's end.
-            let _ = agent::serve(theirs, &config, net).await;
+            let _ = agent::serve(theirs, gate, net).await;
         });
         Ok(Box::new(ours))
     }

@@ -5,7 +5,7 @@ use crate::agent::clock::Clock;
 use crate::agent::echo::IDENTITY_LIMIT;
 use crate::agent::net::Net;
 use crate::agent::prober::Prober;
-use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
+use crate::core::wire::{FlowStreak, FromAgent, Pace, ProbeFlow, ToAgent};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
@@ -24,6 +24,7 @@ pub(crate) struct Refusal(pub(crate) String);
 pub struct Agent<N> {
     net: Arc<N>,
     prober: Prober<N>,
+    newest: Option<u32>,
     book: Arc<Book>,
     probing: JoinSet<()>,
 }
@@ -33,7 +34,8 @@ impl<N: Net> Agent<N> {
     pub fn new(net: N) -> Self {
         let net = Arc::new(net);
         let prober = Prober::new(Arc::clone(&net));
-        Self { net, prober, book: Arc::new(Book::new(0, std::iter::empty())), probing: JoinSet::new() }
+        let book = Arc::new(Book::new(0, std::iter::empty()));
+        Self { net, prober, newest: None, book, probing: JoinSet::new() }
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -48,7 +50,9 @@ impl<N: Net> Agent<N> {
             ToAgent::Ping { id } => FromAgent::Pong { id, at_us: self.clock().now_us() },
             ToAgent::Probe { epoch, flows } => return self.probe(epoch, flows, answers).await,
             ToAgent::Stop { epoch } => {
-                self.stop(answers).await;
+                if epoch == self.book.epoch() {
+                    self.stop(answers).await;
+                }
                 FromAgent::Stopped { epoch }
             }
             ToAgent::Sync { id } => {
@@ -62,8 +66,9 @@ impl<N: Net> Agent<N> {
     }
 
     async fn probe(&mut self, epoch: u32, flows: Vec<ProbeFlow>, answers: &Sender<FromAgent>) -> Result<(), Refusal> {
-        check(self.book.epoch(), epoch, &flows).map_err(Refusal)?;
+        check(self.newest, epoch, &flows).map_err(Refusal)?;
         self.stop(answers).await;
+        self.newest = Some(epoch);
         self.book = Arc::new(Book::new(epoch, flows.iter().map(|flow| flow.flow)));
         self.probing = self.prober.start(flows, &self.book);
         Ok(())
@@ -116,16 +121,16 @@ async fn send(answers: &Sender<FromAgent>, answer: FromAgent) {
     let _ = answers.send(answer).await;
 }
 
-async fn send_streaks(answers: &Sender<FromAgent>, epoch: u32, streaks: Vec<crate::core::wire::FlowStreak>) {
+async fn send_streaks(answers: &Sender<FromAgent>, epoch: u32, streaks: Vec<FlowStreak>) {
     for part in streaks.chunks(ENTRIES) {
         send(answers, FromAgent::Streaks { epoch, streaks: part.to_vec() }).await;
     }
 }
 
 /// Says what is wrong with an order to probe.
-fn check(current: u32, epoch: u32, flows: &[ProbeFlow]) -> Result<(), String> {
-    if epoch <= current {
-        return Err(format!("epoch {epoch} comes after epoch {current}"));
+fn check(newest: Option<u32>, epoch: u32, flows: &[ProbeFlow]) -> Result<(), String> {
+    if let Some(newest) = newest.filter(|newest| epoch <= *newest) {
+        return Err(format!("epoch {epoch} after epoch {newest}"));
     }
     flows.iter().try_for_each(|flow| {
         let Pace { deadline_ms, blocked_ms, through_ms, through_max_ms: _ } = flow.pace;
