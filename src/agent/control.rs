@@ -30,12 +30,7 @@ pub(super) async fn listeners(port: u16) -> io::Result<Vec<TcpListener>> {
 
 /// Serves one controller after the other, until there was none for `patience`. One that knows the token takes over from
 /// the one before: it is the same controller, back before its lost stream was noticed.
-pub(super) async fn serve<N: Net>(
-    agent: &mut Agent<N>,
-    gate: Gate,
-    listeners: Vec<TcpListener>,
-    patience: Duration,
-) {
+pub(super) async fn serve<N: Net>(agent: &mut Agent<N>, gate: Gate, listeners: Vec<TcpListener>, patience: Duration) {
     let (admitted, mut links) = mpsc::channel(1);
     let (gate, handshakes) = (Arc::new(gate), Arc::new(Semaphore::new(HANDSHAKES)));
     let mut doors = JoinSet::new();

@@ -3,11 +3,11 @@
 //! Three things go on at once: reading, which never waits for anything but the stream; the work; and writing. Orders and
 //! answers pass between them through bounded queues, and a controller that lets one of them run over loses the link.
 
-use crate::agent::orders::{Agent, Refusal};
 use crate::agent::clock::Clock;
 use crate::agent::handshake::Link;
 use crate::agent::link::{FrameReader, FrameWriter, LinkError};
 use crate::agent::net::Net;
+use crate::agent::orders::{Agent, Refusal};
 use crate::core::wire::{FromAgent, ToAgent};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -28,3 +28,29 @@ pub(super) fn unable(error: &Error) -> Outcome {
 pub(super) fn port_taken(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_errno_of_the_network_has_its_meaning() {
+        let unable = |errno| Outcome::ProbeError { message: Error::from_raw_os_error(errno).to_string() };
+        for (errno, expected) in [
+            (111, Outcome::Refused),
+            (104, Outcome::Reset),
+            (103, Outcome::Reset),
+            (32, Outcome::Reset),
+            (110, Outcome::TimedOut),
+            (101, Outcome::Unreachable),
+            (113, Outcome::Unreachable),
+            (100, Outcome::Unreachable),
+            (13, Outcome::Unreachable),
+            (1, Outcome::Unreachable),
+            (24, unable(24)),
+            (22, unable(22)),
+        ] {
+            assert_eq!(outcome(&Error::from_raw_os_error(errno)), expected, "errno {errno}");
+        }
+    }
+}

@@ -32,7 +32,8 @@ mod tests {
 
     #[test]
     fn reads_the_soft_limit() {
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            512                  4096    files\n";
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files            512                  4096    files\n";
         assert_eq!(open_files(limits), Some(512));
         assert_eq!(open_files("Max open files  unlimited unlimited files"), Some(usize::MAX));
         assert_eq!(open_files(""), None);

@@ -31,9 +31,9 @@ pub(super) async fn attempt(shared: &Shared, flow: &ProbeFlow, request: Request,
         return Outcome::TimedOut;
     }
     match timeout_at(deadline, exchange(stream, request)).await {
-        Ok(Ok(answer)) => Answer::parse(&answer)
-            .and_then(|answer| judge(answer, request, &flow.identity))
-            .unwrap_or(Outcome::NoEcho),
+        Ok(Ok(answer)) => {
+            Answer::parse(&answer).and_then(|answer| judge(answer, request, &flow.identity)).unwrap_or(Outcome::NoEcho)
+        }
         Ok(Err(error)) => match error.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::TimedOut => Outcome::NoEcho,
             _ => outcome(&error),
@@ -88,7 +88,7 @@ async fn answer(mut stream: TcpStream, source: SocketAddr, shared: &Shared) -> s
     stream.read_exact(&mut bytes).await?;
     if let Some(request) = Request::parse(&bytes) {
         stream.write_all(&shared.answer(request, source).to_bytes()).await?;
-        stream.read(&mut bytes).await?;
+        let _ended = stream.read(&mut bytes).await?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use socket2::Type;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -65,33 +64,40 @@ fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<UdpSocket, Outcome> {
     Err(Outcome::ProbeError { message: "no free source port".to_owned() })
 }
 
-/// A port that counts and answers datagrams. It is not tokio's socket, which asks the kernel only after an event: a
-/// drain has to see what has arrived an instant ago.
+/// A port that counts and answers datagrams.
 pub(super) struct Receiver {
-    socket: AsyncFd<std::net::UdpSocket>,
+    /// Says when there is something to read.
+    socket: UdpSocket,
+    /// The same socket, to read from. Tokio's asks the kernel only after an event, but a drain has to see what arrived
+    /// an instant ago.
+    direct: std::net::UdpSocket,
     shared: Arc<Shared>,
 }
 
 impl Receiver {
-    pub(super) fn new(socket: std::net::UdpSocket, shared: Arc<Shared>) -> io::Result<Self> {
-        Ok(Self { socket: AsyncFd::with_interest(socket, Interest::READABLE)?, shared })
+    pub(super) fn new(direct: std::net::UdpSocket, shared: Arc<Shared>) -> io::Result<Self> {
+        Ok(Self { socket: UdpSocket::from_std(direct.try_clone()?)?, direct, shared })
     }
 
     /// Takes in everything that is here now.
     pub(super) fn drain(&self) {
         // An error of the socket ends it too: there is nothing to read then.
-        let _ = (0..DRAIN).try_for_each(|_| self.receive());
+        let _ = self.receive(DRAIN);
+    }
+
+    /// Takes in so many datagrams, or fewer and says why.
+    fn receive(&self, datagrams: usize) -> io::Result<()> {
+        (0..datagrams).try_for_each(|_| self.receive_one())
     }
 
     /// Takes in one datagram, counts it and answers.
-    fn receive(&self) -> io::Result<()> {
+    fn receive_one(&self) -> io::Result<()> {
         let mut bytes = [0; LENGTH + 1];
-        let socket = self.socket.get_ref();
-        let (length, source) = socket.recv_from(&mut bytes)?;
+        let (length, source) = self.direct.recv_from(&mut bytes)?;
         if let Some(request) = Request::parse(&bytes[..length]) {
             self.shared.arrivals.record(request.epoch, request.flow, source);
             // The arrival counts even when the answer cannot leave.
-            let _ = socket.send_to(&self.shared.answer(request, source).to_bytes(), source);
+            let _ = self.direct.send_to(&self.shared.answer(request, source).to_bytes(), source);
         }
         Ok(())
     }
@@ -99,10 +105,10 @@ impl Receiver {
 
 /// Takes in datagrams as they come.
 pub(super) async fn listen(receiver: Arc<Receiver>) {
-    while let Ok(mut ready) = receiver.socket.readable().await {
-        match (0..TURN).try_for_each(|_| receiver.receive()) {
+    while receiver.socket.readable().await.is_ok() {
+        match receiver.socket.try_io(Interest::READABLE, || receiver.receive(TURN)) {
             Ok(()) => tokio::task::yield_now().await,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => sleep(RETRY).await,
         }
     }

@@ -59,22 +59,29 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn streak() -> impl Strategy<Value = FlowStreak> {
-    (any::<[u32; 3]>(), outcome(), any::<[u64; 2]>()).prop_map(|([flow, index, count], outcome, [first_us, last_us])| {
-        FlowStreak { flow, index, streak: Streak { outcome, count, first_us, last_us } }
-    })
+    (any::<[u32; 3]>(), outcome(), any::<[u64; 2]>()).prop_map(
+        |([flow, index, count], outcome, [first_us, last_us])| FlowStreak {
+            flow,
+            index,
+            streak: Streak { outcome, count, first_us, last_us },
+        },
+    )
 }
 
 fn arrival() -> impl Strategy<Value = Arrival> {
-    (any::<[u32; 3]>(), any::<[u64; 2]>(), address()).prop_map(
-        |([epoch, flow, count], [first_us, last_us], source)| Arrival { epoch, flow, count, first_us, last_us, source },
-    )
+    (any::<[u32; 3]>(), any::<[u64; 2]>(), address()).prop_map(|([epoch, flow, count], [first_us, last_us], source)| {
+        Arrival { epoch, flow, count, first_us, last_us, source }
+    })
 }
 
 fn from_agent() -> impl Strategy<Value = FromAgent> {
     let failure = (port(), any::<String>()).prop_map(|(port, reason)| ListenFailure { port, reason });
     prop_oneof![
-        (any::<u32>(), any::<String>(), any::<u64>())
-            .prop_map(|(version, identity, start)| FromAgent::Welcome { version, identity, start }),
+        (any::<u32>(), any::<String>(), any::<u64>()).prop_map(|(version, identity, start)| FromAgent::Welcome {
+            version,
+            identity,
+            start
+        }),
         any::<String>().prop_map(|reason| FromAgent::Refused { reason }),
         vec(failure, 0..3).prop_map(|failed| FromAgent::Listening { failed }),
         any::<[u64; 2]>().prop_map(|[id, at_us]| FromAgent::Pong { id, at_us }),
