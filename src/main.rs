@@ -1,3 +1,8 @@
 //! The `papertiger` command.
 
-fn main() {}
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    papertiger::commands::run(papertiger::cli::Cli::parse())
+}

@@ -1,1 +1,75 @@
-//! .
+//! What users can type. Types for clap, and their conversion into settings; nothing here acts.
+
+pub mod agent;
+pub mod cases;
+pub mod completions;
+pub mod lab;
+mod output;
+pub mod report;
+mod settings;
+mod values;
+pub mod version;
+
+pub use output::{Form, GateArgs, OutputArgs};
+pub use settings::{Gate, LabSettings, Profile, UsageError};
+
+use clap::{Parser, Subcommand};
+
+/// Finds NetworkPolicies that a cluster accepts and does not enforce, by sending real traffic.
+#[derive(Debug, Parser)]
+#[command(name = "papertiger", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Run `papertiger COMMAND --help` for examples, exit codes and all that a command can do.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prove which policies the built-in lab enforces: real sockets, no root, no Kubernetes
+    Lab(Box<lab::LabArgs>),
+    /// Render a recorded run again
+    Report(report::ReportArgs),
+    /// List or show the cases of the catalogue
+    #[command(subcommand)]
+    Cases(cases::CasesCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page (roff)
+    Man,
+    /// Print the version
+    Version(version::VersionArgs),
+    /// What runs beside every probe pod.
+    #[command(hide = true, disable_help_flag = true)]
+    Agent(agent::AgentArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        fn check(command: &clap::Command) {
+            for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+                let id = arg.get_id().as_str();
+                if ["help", "version"].contains(&id) {
+                    continue;
+                }
+                let long = arg.get_long().unwrap_or_else(|| panic!("-{:?} has no long form", arg.get_short()));
+                let variable = format!("PAPERTIGER_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{long}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,1 +1,78 @@
-//! .
+//! What users get to see. Reads events and core types only; nothing here knows how a run is done.
+
+pub mod files;
+pub mod json;
+pub mod page;
+pub mod progress;
+pub mod record;
+mod reporters;
+pub mod terminal;
+
+pub use reporters::{OutputError, Reporters, write_stdout};
+
+use std::path::PathBuf;
+
+/// Where a run's result goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outputs {
+    /// What goes to stdout.
+    pub stdout: Form,
+    /// Files to write besides.
+    pub reports: Vec<ReportFile>,
+    /// Where the event log goes.
+    pub record: Option<PathBuf>,
+    /// Whether stdout is coloured.
+    pub color: Color,
+    /// Whether progress is kept off stderr.
+    pub quiet: bool,
+    /// How much is shown: 0, 1 or more.
+    pub verbose: u8,
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text for people.
+    Pretty,
+    /// The JSON report.
+    Json,
+}
+
+/// Whether stdout is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// Where stdout is a terminal that wants it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A report that goes to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFile {
+    /// Its format.
+    pub format: ReportFormat,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+/// The formats of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// `papertiger.dev/report/v1`.
+    Json,
+}
+
+impl ReportFormat {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Json];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+        }
+    }
+}

@@ -12,6 +12,7 @@ use run::last_wrong_us;
 
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
 use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::model::world::World;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -112,6 +113,8 @@ pub struct CaseResult {
     pub verdict: Verdict,
     /// Why, where that is not ENFORCED.
     pub reason: Option<String>,
+    /// Where it ran; `None` when it did not begin.
+    pub world: Option<World>,
     /// Its phases as far as they were run.
     pub steps: Vec<StepResult>,
     /// Its terms.

@@ -219,6 +219,7 @@ fn judge_case(
         title: started.title.clone(),
         verdict,
         reason,
+        world: Some(started.world.clone()),
         steps: steps(evidence, settings),
         terms,
     };
@@ -313,6 +314,7 @@ fn skipped(id: &str, end: Option<&RunEnd>) -> CaseResult {
         title: String::new(),
         verdict: Verdict::Skipped,
         reason: Some(reason.to_owned()),
+        world: None,
         steps: Vec::new(),
         terms: Vec::new(),
     }

@@ -1,0 +1,95 @@
+//! What a run was told to do, validated.
+
+use crate::exit::{Expect, FailOn};
+use crate::report::Outputs;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `lab` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabSettings {
+    /// Which cases of the catalogue are candidates.
+    pub profile: Profile,
+    /// Globs, one of which a case's id must match; none means every case of the profile.
+    pub cases: Vec<String>,
+    /// A directory with further cases.
+    pub case_dir: Option<PathBuf>,
+    /// How long a step may take until what is still wrong is a finding.
+    pub settle: Duration,
+    /// How long what is right must stay right.
+    pub hold: Duration,
+    /// How long the whole run may take.
+    pub timeout: Duration,
+    /// How many lanes work side by side; `None` leaves it to the target.
+    pub lanes: Option<usize>,
+    /// The seed of everything that is drawn; `None` draws one.
+    pub seed: Option<u64>,
+    /// How many nodes the lab has.
+    pub size: usize,
+    /// Faults to switch on, `NAME[@SCOPE]` each; `list` asks for their names.
+    pub faults: Vec<String>,
+    /// What makes the run pass.
+    pub gate: Gate,
+    /// Where the result goes.
+    pub outputs: Outputs,
+}
+
+/// What makes a run pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gate {
+    /// What the caller expects of the target.
+    pub expect: Option<Expect>,
+    /// What fails a run that would pass otherwise.
+    pub fail_on: Vec<FailOn>,
+}
+
+/// How much a run proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Profile {
+    /// The cases that fail most often
+    Quick,
+    /// Every feature
+    Standard,
+    /// Everything, held for longer
+    Full,
+}
+
+impl Profile {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Full => "full",
+        }
+    }
+
+    /// How long what is right must stay right, where the user does not say.
+    pub fn hold(self) -> Duration {
+        match self {
+            Self::Quick | Self::Standard => Duration::from_secs(1),
+            Self::Full => Duration::from_secs(5),
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Values that clap accepts one by one and that do not go together.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+}
+
+impl UsageError {
+    /// A usage error in words that name the flag and what is accepted.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}

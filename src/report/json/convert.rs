@@ -1,0 +1,285 @@
+//! From what core says to what reports say.
+
+use super::v1;
+use crate::core::event::{Phase, RunEnd, RunSettings};
+use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
+use crate::core::model::observation::Streak;
+use crate::core::model::world::World;
+use crate::core::oracle::Answer;
+use crate::core::verdict::{CaseResult, CellResult, Placement, RunResult, Seen, StepResult, TermResult, Verdict};
+use std::collections::BTreeMap;
+
+/// How many witnesses of a term are shown.
+const EXAMPLES: usize = 10;
+
+impl From<&RunResult> for v1::Report {
+    fn from(result: &RunResult) -> Self {
+        let RunResult { run, duration_us, end, verdict, headline, behaves_like, features, cases, nodes, notes } =
+            result;
+        let (end, end_detail) = end_of(end.as_ref());
+        Self {
+            schema: v1::SCHEMA,
+            run: v1::Run {
+                id: run.run.clone(),
+                started_at: run.started_at.clone(),
+                duration_ms: ms(*duration_us),
+                end,
+                end_detail,
+                tool_version: run.tool_version.clone(),
+                target: run.target.clone(),
+                settings: settings(&run.settings),
+            },
+            verdict: (*verdict).into(),
+            headline: headline.clone(),
+            behaves_like: behaves_like.clone(),
+            summary: v1::Summary {
+                cases: tally(cases.iter().map(|case| case.verdict)),
+                terms: tally(cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict)),
+                nodes: tally(nodes.iter().map(|node| node.verdict)),
+                flows: flows(cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells)),
+            },
+            features: features
+                .iter()
+                .map(|feature| v1::Feature { feature: feature.feature.clone(), verdict: feature.verdict.into() })
+                .collect(),
+            cases: cases.iter().map(case).collect(),
+            nodes: nodes
+                .iter()
+                .map(|node| v1::Node { name: node.name.clone(), verdict: node.verdict.into() })
+                .collect(),
+            startup: Vec::new(),
+            notes: notes.clone(),
+        }
+    }
+}
+
+fn end_of(end: Option<&RunEnd>) -> (v1::End, Option<String>) {
+    match end {
+        Some(RunEnd::Completed) => (v1::End::Completed, None),
+        Some(RunEnd::Interrupted { signal }) => (v1::End::Interrupted, Some(signal.clone())),
+        Some(RunEnd::TimedOut) => (v1::End::TimedOut, None),
+        Some(RunEnd::Failed { message }) => (v1::End::Failed, Some(message.clone())),
+        None => (v1::End::Unknown, None),
+    }
+}
+
+fn settings(settings: &RunSettings) -> v1::Settings {
+    let RunSettings { profile, settle_ms, hold_ms, hold_attempts, timeout_ms, lanes, seed, faults } = settings;
+    v1::Settings {
+        profile: profile.clone(),
+        settle_ms: *settle_ms,
+        hold_ms: *hold_ms,
+        hold_attempts: *hold_attempts,
+        timeout_ms: *timeout_ms,
+        lanes: *lanes,
+        seed: *seed,
+        faults: faults.clone(),
+    }
+}
+
+fn case(case: &CaseResult) -> v1::Case {
+    let CaseResult { id, title, verdict, reason, world, steps, terms } = case;
+    v1::Case {
+        id: id.clone(),
+        title: title.clone(),
+        verdict: (*verdict).into(),
+        reason: reason.clone(),
+        steps: steps.iter().map(|one| step(one, world.as_ref())).collect(),
+        terms: terms.iter().map(|one| term(one, steps)).collect(),
+    }
+}
+
+fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
+    let StepResult { phase, change, converged_ms, duration_ms, cells } = step;
+    v1::Step {
+        phase: phase.to_string(),
+        change: change.clone(),
+        converged_ms: *converged_ms,
+        duration_ms: *duration_ms,
+        flows: flows(cells),
+        wrong_cells: cells.iter().filter(|cell| cell.wrong).map(|one| cell(one, world)).collect(),
+    }
+}
+
+fn cell(result: &CellResult, world: Option<&World>) -> v1::Cell {
+    let CellResult { cell, seen, wrong: _ } = result;
+    let flow = &cell.flow;
+    let node = |end: &Endpoint| world.and_then(|world| world.node_of(end)).map(str::to_owned);
+    v1::Cell {
+        flow: flow.into(),
+        from_node: node(&flow.from),
+        to_node: node(&flow.to),
+        from_address: world.and_then(|world| world.address(&flow.from, flow.family)).map(|address| address.to_string()),
+        dialled: world.and_then(|world| world.dial(flow)).map(|address| address.to_string()),
+        expected: cell.expected.into(),
+        seen: seen.into(),
+        unclear: match seen {
+            Seen::Unclear { why } => Some(why.clone()),
+            Seen::Through | Seen::Blocked => None,
+        },
+        attempts: cell.streaks.iter().map(attempts).collect(),
+        datagrams_arrived: cell.arrived.as_ref().map(|arrived| arrived.count),
+        tried_alone: cell.alone.is_some(),
+    }
+}
+
+fn attempts(streak: &Streak) -> v1::Attempts {
+    let Streak { outcome, count, first_us, last_us } = streak;
+    v1::Attempts { outcome: outcome.to_string(), count: *count, first_ms: ms(*first_us), last_ms: ms(*last_us) }
+}
+
+fn term(term: &TermResult, steps: &[StepResult]) -> v1::Term {
+    let TermResult { id, feature, isolation, verdict, explanation, faults, witnesses, scopes, latency_ms, policy } =
+        term;
+    let mut seen: Vec<(Phase, &CellResult)> = witnesses
+        .iter()
+        .filter_map(|witness| {
+            let step = steps.iter().find(|step| step.phase == witness.phase)?;
+            Some((witness.phase, step.cells.get(witness.cell)?))
+        })
+        .collect();
+    let count = flows(seen.iter().map(|(_, cell)| *cell));
+    seen.sort_by_key(|(_, cell)| match (cell.wrong, &cell.seen) {
+        (true, _) => 0,
+        (false, Seen::Unclear { .. }) => 1,
+        (false, Seen::Through | Seen::Blocked) => 2,
+    });
+    let examples = seen.iter().take(EXAMPLES).map(|(phase, result)| v1::WitnessExample {
+        phase: phase.to_string(),
+        flow: (&result.cell.flow).into(),
+        expected: result.cell.expected.into(),
+        seen: (&result.seen).into(),
+    });
+    v1::Term {
+        id: id.clone(),
+        feature: feature.clone(),
+        isolation: *isolation,
+        verdict: (*verdict).into(),
+        explanation: explanation.clone(),
+        faults: faults.clone(),
+        witnesses: v1::Witnesses { count, examples: examples.collect() },
+        scopes: scopes
+            .iter()
+            .map(|result| v1::Scope {
+                family: result.scope.family.into(),
+                path: result.scope.path.into(),
+                protocol: result.scope.protocol.into(),
+                placement: result.scope.placement.into(),
+                verdict: result.verdict.into(),
+            })
+            .collect(),
+        latency_ms: *latency_ms,
+        policy: policy.clone(),
+    }
+}
+
+fn flows<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> v1::Flows {
+    cells.into_iter().fold(v1::Flows::default(), |count, cell| v1::Flows {
+        total: count.total + 1,
+        wrong: count.wrong + usize::from(cell.wrong),
+        unclear: count.unclear + usize::from(matches!(cell.seen, Seen::Unclear { .. })),
+    })
+}
+
+fn tally(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<v1::Verdict, usize> {
+    let mut tally = BTreeMap::new();
+    for verdict in verdicts {
+        *tally.entry(verdict.into()).or_default() += 1;
+    }
+    tally
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}
+
+impl From<Verdict> for v1::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Enforced => Self::Enforced,
+            Verdict::Ignored => Self::Ignored,
+            Verdict::Partial => Self::Partial,
+            Verdict::Overblocked => Self::Overblocked,
+            Verdict::Stale => Self::Stale,
+            Verdict::Flapping => Self::Flapping,
+            Verdict::Late => Self::Late,
+            Verdict::Inconclusive => Self::Inconclusive,
+            Verdict::Skipped => Self::Skipped,
+            Verdict::Undefined => Self::Undefined,
+        }
+    }
+}
+
+impl From<&Flow> for v1::Flow {
+    fn from(flow: &Flow) -> Self {
+        let Flow { from, to, path, family, protocol, port } = flow;
+        Self {
+            from: from.to_string(),
+            to: to.to_string(),
+            path: (*path).into(),
+            family: (*family).into(),
+            protocol: (*protocol).into(),
+            port: *port,
+        }
+    }
+}
+
+impl From<Path> for v1::Path {
+    fn from(path: Path) -> Self {
+        match path {
+            Path::PodIp => Self::PodIp,
+            Path::ClusterIp => Self::ClusterIp,
+            Path::NodePort => Self::NodePort,
+            Path::LoadBalancer => Self::LoadBalancer,
+        }
+    }
+}
+
+impl From<Family> for v1::Family {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Ipv4,
+            Family::Ipv6 => Self::Ipv6,
+        }
+    }
+}
+
+impl From<Protocol> for v1::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+            Protocol::Sctp => Self::Sctp,
+        }
+    }
+}
+
+impl From<Placement> for v1::Placement {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::SameNode => Self::SameNode,
+            Placement::CrossNode => Self::CrossNode,
+            Placement::Outside => Self::Outside,
+        }
+    }
+}
+
+impl From<Answer> for v1::Expected {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Allow => Self::Allow,
+            Answer::Deny => Self::Deny,
+            Answer::Undefined(_) => Self::Undefined,
+        }
+    }
+}
+
+impl From<&Seen> for v1::Seen {
+    fn from(seen: &Seen) -> Self {
+        match seen {
+            Seen::Through => Self::Through,
+            Seen::Blocked => Self::Blocked,
+            Seen::Unclear { .. } => Self::Unclear,
+        }
+    }
+}

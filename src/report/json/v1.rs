@@ -1,0 +1,401 @@
+//! The structs of `papertiger.dev/report/v1`. Fields are only ever added.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The schema that reports name.
+pub const SCHEMA: &str = "papertiger.dev/report/v1";
+
+/// What a run found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report {
+    /// `papertiger.dev/report/v1`.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: &'static str,
+    /// The run itself.
+    pub run: Run,
+    /// The verdict of the whole.
+    pub verdict: Verdict,
+    /// One sentence: what was found and what was covered.
+    pub headline: String,
+    /// Known misreadings of policies, each of which explains everything that was seen; complete the words "as if".
+    pub behaves_like: Vec<String>,
+    /// How many cases, terms, nodes and flows came out how.
+    pub summary: Summary,
+    /// The features that were tested.
+    pub features: Vec<Feature>,
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// The nodes that could be tested; those that were not are `skipped`.
+    pub nodes: Vec<Node>,
+    /// How long pods were unprotected after their start.
+    pub startup: Vec<Startup>,
+    /// What a reader should know besides.
+    pub notes: Vec<String>,
+}
+
+/// How a run was done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// When it began, by the wall clock (RFC 3339, UTC).
+    pub started_at: String,
+    /// How long it took.
+    pub duration_ms: f64,
+    /// Why it was over.
+    pub end: End,
+    /// The signal that interrupted it, or why it failed.
+    pub end_detail: Option<String>,
+    /// The version of papertiger.
+    pub tool_version: String,
+    /// `lab`, `cluster` or `sim`.
+    pub target: String,
+    /// The settings that shape what can be concluded.
+    pub settings: Settings,
+}
+
+/// Why a run was over. Only a completed run can have proved everything that it set out to prove.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Every case was run.
+    Completed,
+    /// A signal ended it.
+    Interrupted,
+    /// It took longer than its timeout.
+    TimedOut,
+    /// It could not go on.
+    Failed,
+    /// The event log breaks off.
+    Unknown,
+}
+
+/// The settings of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Settings {
+    /// The profile's name.
+    pub profile: String,
+    /// How long a step may take until what is still wrong is a finding.
+    pub settle_ms: u64,
+    /// How long what is right must stay right.
+    pub hold_ms: u64,
+    /// How many blocked attempts a denied flow must show during the hold.
+    pub hold_attempts: u32,
+    /// How long the whole run may take.
+    pub timeout_ms: u64,
+    /// How many cases run side by side.
+    pub lanes: usize,
+    /// The seed of everything that was drawn.
+    pub seed: u64,
+    /// Faults that the target was told to have.
+    pub faults: Vec<String>,
+}
+
+/// What is said of a term, and folded to case, feature, node and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Its witnesses were observed as written, beside controls.
+    Enforced,
+    /// Traffic that it forbids gets through.
+    Ignored,
+    /// Enforced in some scopes and not in others.
+    Partial,
+    /// Traffic that it allows is blocked.
+    Overblocked,
+    /// The network still acts as before a change.
+    Stale,
+    /// It was right, and then wrong again without any change.
+    Flapping,
+    /// It was right in the end, but later than the budget allows.
+    Late,
+    /// What was seen proves nothing.
+    Inconclusive,
+    /// It was not run.
+    Skipped,
+    /// The specification leaves it open: observed, never scored.
+    Undefined,
+}
+
+/// Counts. Verdicts that nothing has are left out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Cases by verdict.
+    pub cases: BTreeMap<Verdict, usize>,
+    /// Terms by verdict.
+    pub terms: BTreeMap<Verdict, usize>,
+    /// Nodes by verdict.
+    pub nodes: BTreeMap<Verdict, usize>,
+    /// Flows in all steps of all cases.
+    pub flows: Flows,
+}
+
+/// Flows by what was seen.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Flows {
+    /// All that were probed.
+    pub total: usize,
+    /// Those that contradict what must happen.
+    pub wrong: usize,
+    /// Those of which nothing can be said.
+    pub unclear: usize,
+}
+
+/// A group of terms that users speak of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Feature {
+    /// Its name.
+    pub feature: String,
+    /// Folded over its terms.
+    pub verdict: Verdict,
+}
+
+/// A node.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Folded over what this node had to enforce.
+    pub verdict: Verdict,
+}
+
+/// A window after a pod's start.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Startup {
+    /// The pod.
+    pub pod: String,
+    /// Its node.
+    pub node: String,
+    /// How long it was unprotected.
+    pub open_ms: f64,
+}
+
+/// A case.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Case {
+    /// Its id.
+    pub id: String,
+    /// What it proves.
+    pub title: String,
+    /// Folded over its terms.
+    pub verdict: Verdict,
+    /// Why, where that is not `enforced`.
+    pub reason: Option<String>,
+    /// Its phases, as far as they were run: a baseline, steps, the removal.
+    pub steps: Vec<Step>,
+    /// Its terms.
+    pub terms: Vec<Term>,
+}
+
+/// A phase of a case.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Step {
+    /// `baseline`, `step 1`, …, `removal`.
+    pub phase: String,
+    /// What was changed.
+    pub change: String,
+    /// From the request to the moment since which everything was right; null when it never was.
+    pub converged_ms: Option<f64>,
+    /// From the request to the end of probing.
+    pub duration_ms: f64,
+    /// How many flows were probed.
+    pub flows: Flows,
+    /// Those that contradict what must happen.
+    pub wrong_cells: Vec<Cell>,
+}
+
+/// A flow in a phase.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Cell {
+    /// The flow.
+    #[serde(flatten)]
+    pub flow: Flow,
+    /// The sender's node; null outside the cluster.
+    pub from_node: Option<String>,
+    /// The receiver's node; null outside the cluster.
+    pub to_node: Option<String>,
+    /// The sender's address.
+    pub from_address: Option<String>,
+    /// The address and port that were dialled.
+    pub dialled: Option<String>,
+    /// What must happen.
+    pub expected: Expected,
+    /// What happened.
+    pub seen: Seen,
+    /// Why nothing can be said.
+    pub unclear: Option<String>,
+    /// What the attempts of the phase came to, in order.
+    pub attempts: Vec<Attempts>,
+    /// UDP: how many datagrams the receiver counted.
+    pub datagrams_arrived: Option<u32>,
+    /// Whether it was tried again while nothing else was probed; `seen` is what was seen then.
+    pub tried_alone: bool,
+}
+
+/// One directed way through the network.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Flow {
+    /// Who opens the connection.
+    pub from: String,
+    /// Who shall answer.
+    pub to: String,
+    /// `pod-ip`, `cluster-ip`, `node-port` or `load-balancer`.
+    pub path: Path,
+    /// `ipv4` or `ipv6`.
+    pub family: Family,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Protocol,
+    /// The receiver's own port.
+    pub port: u16,
+}
+
+/// Consecutive attempts with the same outcome.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Attempts {
+    /// The outcome.
+    pub outcome: String,
+    /// How many.
+    pub count: u32,
+    /// When the first began, since the run did.
+    pub first_ms: f64,
+    /// When the last began, since the run did.
+    pub last_ms: f64,
+}
+
+/// What must happen to a flow.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Expected {
+    /// It gets through.
+    Allow,
+    /// It does not.
+    Deny,
+    /// The specification leaves it open.
+    Undefined,
+}
+
+/// What happened to a flow.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Seen {
+    /// It got through.
+    Through,
+    /// It did not.
+    Blocked,
+    /// Neither can be said.
+    Unclear,
+}
+
+/// How the sender addresses the receiver.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// The receiver's own address.
+    PodIp,
+    /// A Service's cluster address.
+    ClusterIp,
+    /// A port of a node.
+    NodePort,
+    /// An address outside the cluster.
+    LoadBalancer,
+}
+
+/// An IP family.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// A transport protocol.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// Transmission Control Protocol.
+    Tcp,
+    /// User Datagram Protocol.
+    Udp,
+    /// Stream Control Transmission Protocol.
+    Sctp,
+}
+
+/// Where the two ends of a flow stand.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// On the same node.
+    SameNode,
+    /// On two nodes.
+    CrossNode,
+    /// One of them outside the cluster.
+    Outside,
+}
+
+/// The smallest part of a policy that can be ignored.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Term {
+    /// Its stable id.
+    pub id: String,
+    /// The feature that it belongs to.
+    pub feature: String,
+    /// Whether it is the isolation of a direction.
+    pub isolation: bool,
+    /// The verdict, folded over scopes.
+    pub verdict: Verdict,
+    /// Why.
+    pub explanation: String,
+    /// The known misreadings that explain what was seen.
+    pub faults: Vec<String>,
+    /// Flows on which ignoring the term would show.
+    pub witnesses: Witnesses,
+    /// Where witnesses were seen. What is not listed was not tested.
+    pub scopes: Vec<Scope>,
+    /// From the request to the last wrong observation on its witnesses.
+    pub latency_ms: Option<f64>,
+    /// The policy that holds the term, as YAML.
+    pub policy: Option<String>,
+}
+
+/// Flows on which ignoring a term would show.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Witnesses {
+    /// How many there are.
+    #[serde(flatten)]
+    pub count: Flows,
+    /// Ten of them at most: those that contradict the term first, then those of which nothing can be said.
+    pub examples: Vec<WitnessExample>,
+}
+
+/// A witness.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WitnessExample {
+    /// In which phase.
+    pub phase: String,
+    /// The flow.
+    #[serde(flatten)]
+    pub flow: Flow,
+    /// What must happen.
+    pub expected: Expected,
+    /// What happened.
+    pub seen: Seen,
+}
+
+/// Where witnesses were seen.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Scope {
+    /// The IP family.
+    pub family: Family,
+    /// The path.
+    pub path: Path,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Where the two ends stand.
+    pub placement: Placement,
+    /// What was seen there.
+    pub verdict: Verdict,
+}

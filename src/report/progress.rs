@@ -1,0 +1,146 @@
+//! How far a run is, on stderr: one line for the run and one for each lane, redrawn in place; nothing where stderr is no
+//! terminal, or plain lines there with `-v`.
+
+use super::page::clean;
+use crate::core::event::{Event, RunEvent};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+/// Shows how far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    view: View,
+    /// Cases that the lanes work on, with their beginnings.
+    running: BTreeMap<u32, (String, u64)>,
+}
+
+#[derive(Debug)]
+enum View {
+    Hidden,
+    /// A line when a case ends.
+    Plain,
+    Live(Live),
+}
+
+#[derive(Debug)]
+struct Live {
+    bars: MultiProgress,
+    run: ProgressBar,
+    lanes: BTreeMap<u32, ProgressBar>,
+    /// Whether cases that ended leave a line behind.
+    lines: bool,
+}
+
+impl Progress {
+    /// Shows what fits stderr.
+    pub fn new(quiet: bool, verbose: u8) -> Self {
+        let view = match (quiet, io::stderr().is_terminal()) {
+            (true, _) => View::Hidden,
+            (false, true) => View::Live(Live::new(verbose > 0)),
+            (false, false) if verbose > 0 => View::Plain,
+            (false, false) => View::Hidden,
+        };
+        Self { view, running: BTreeMap::new() }
+    }
+
+    /// Takes an event.
+    pub fn event(&mut self, RunEvent { at_us, event }: &RunEvent) {
+        match event {
+            Event::RunStarted(run) => {
+                if let View::Live(live) = &self.view {
+                    live.run.set_length(run.cases.len() as u64);
+                    live.run.set_message(format!("{} {}", clean(&run.target), clean(&run.run)));
+                }
+            }
+            Event::LaneOpened { lane } => self.lane(*lane, "ready"),
+            Event::CaseStarted(started) => {
+                self.running.insert(started.lane, (clean(&started.case), *at_us));
+                self.lane(started.lane, "starting");
+            }
+            Event::PhaseStarted { lane, phase, flows } => self.lane(*lane, &format!("{phase} · {flows} flows")),
+            Event::PhaseProgress { lane, wrong } => {
+                if let View::Live(live) = &self.view
+                    && let Some(bar) = live.lanes.get(lane)
+                {
+                    bar.set_prefix(match wrong {
+                        0 => "holding".to_owned(),
+                        wrong => format!("{wrong} not yet as written"),
+                    });
+                }
+            }
+            Event::PhaseEnded(_) | Event::PropertyObserved { .. } => {}
+            Event::CaseEnded { lane, case, abandoned } => {
+                let since = self.running.remove(lane).map_or(*at_us, |(_, since)| since);
+                self.case_ended(case, at_us.saturating_sub(since), abandoned.as_deref());
+                self.lane(*lane, "ready");
+            }
+            Event::Note { text } => self.line(&format!("note: {}", clean(text))),
+            Event::RunEnded { .. } => self.finish(),
+        }
+    }
+
+    /// Clears what is drawn.
+    pub fn finish(&mut self) {
+        if let View::Live(live) = &self.view {
+            live.lanes.values().for_each(ProgressBar::finish_and_clear);
+            live.run.finish_and_clear();
+        }
+    }
+
+    fn lane(&mut self, lane: u32, doing: &str) {
+        let View::Live(live) = &mut self.view else { return };
+        let bar = live.lanes.entry(lane).or_insert_with(|| live.bars.add(lane_bar()));
+        let message = match self.running.get(&lane) {
+            Some((case, _)) => format!("{case} · {doing}"),
+            None => doing.to_owned(),
+        };
+        bar.set_prefix("");
+        bar.set_message(message);
+    }
+
+    fn case_ended(&mut self, case: &str, took_us: u64, abandoned: Option<&str>) {
+        if let View::Live(live) = &self.view {
+            live.run.inc(1);
+        }
+        let took = super::page::duration_ms(took_us as f64 / 1_000.0);
+        self.line(&match abandoned {
+            None => format!("{} observed in {took}", clean(case)),
+            Some(why) => format!("{} abandoned after {took}: {}", clean(case), clean(why)),
+        });
+    }
+
+    fn line(&self, text: &str) {
+        match &self.view {
+            View::Live(live) if live.lines => {
+                // Progress that cannot be shown is no reason to stop.
+                let _ = live.bars.println(text);
+            }
+            View::Plain => {
+                let _ = writeln!(io::stderr().lock(), "{text}");
+            }
+            View::Live(_) | View::Hidden => {}
+        }
+    }
+}
+
+impl Live {
+    fn new(lines: bool) -> Self {
+        let bars = MultiProgress::new();
+        let run =
+            bars.add(ProgressBar::new(0).with_style(template("{msg}  {pos}/{len} cases  {elapsed} {wide_bar:.dim}")));
+        run.enable_steady_tick(Duration::from_millis(250));
+        Self { bars, run, lanes: BTreeMap::new(), lines }
+    }
+}
+
+fn lane_bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_style(template("  {spinner:.dim} {wide_msg} {prefix}"));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn template(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,141 @@
+//! One case in full: what it proves, what its terms came to, and what was seen.
+
+use super::{evidence, table, tone};
+use crate::core::event::Phase;
+use crate::core::verdict::{CaseResult, ScopeResult, StepResult, TermResult, Verdict};
+use crate::report::page::{Line, Page, Tone, count, duration_ms};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+/// How much of each list is shown, unless more is asked for.
+const TERMS: usize = 4;
+const STEPS: usize = 2;
+
+/// The case.
+pub(super) fn detail(page: &mut Page, case: &CaseResult, verbose: u8) {
+    let rule = "─".repeat(page.width().saturating_sub(case.verdict.to_string().len() + case.id.len() + 6));
+    let head = Line::new().toned("── ", Tone::Dim).toned(case.verdict.to_string(), tone(case.verdict));
+    page.line(head.toned(format!(" {} ", case.id), Tone::Strong).toned(rule, Tone::Dim));
+    page.paragraph(Line::new(), 0, &case.title, Tone::Plain);
+
+    let explained = case.terms.iter().any(|term| is_noteworthy(term));
+    if let Some(reason) = case.reason.as_ref().filter(|_| !explained) {
+        page.paragraph(Line::new(), 0, &format!("Why: {reason}"), Tone::Plain);
+    }
+    terms(page, case, verbose);
+    steps(page, case, verbose);
+    policies(page, case, verbose);
+}
+
+fn is_noteworthy(term: &TermResult) -> bool {
+    term.verdict != Verdict::Enforced
+}
+
+fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
+    let mut terms: Vec<&TermResult> = case.terms.iter().filter(|term| verbose > 0 || is_noteworthy(term)).collect();
+    if terms.is_empty() {
+        return;
+    }
+    // What makes the case's verdict comes first.
+    terms.sort_by_key(|term| !term.verdict.is_failure());
+    let shown = if verbose > 0 { terms.len() } else { TERMS };
+    page.blank();
+    for term in terms.iter().take(shown) {
+        let line = Line::new().to(2).toned(term.verdict.to_string(), tone(term.verdict)).text(" ").text(&term.id);
+        page.line(match term.latency_ms {
+            Some(ms) if term.verdict != Verdict::Ignored => {
+                line.toned(format!("  ({} until right)", duration_ms(ms)), Tone::Dim)
+            }
+            Some(_) | None => line,
+        });
+        page.paragraph(Line::new().to(4), 4, &term.explanation, Tone::Plain);
+        if let Some(scopes) = scopes(&term.scopes) {
+            page.paragraph(Line::new().to(4), 4, &scopes, Tone::Plain);
+        }
+    }
+    let hidden: Vec<&&TermResult> = terms.iter().skip(shown).collect();
+    if !hidden.is_empty() {
+        page.line(Line::new().to(2).toned(format!("… and {} (-v shows them)", count(hidden.len(), "term")), Tone::Dim));
+    }
+    let enforced = case.terms.iter().filter(|term| !is_noteworthy(term)).count();
+    if verbose == 0 && enforced > 0 {
+        let text = format!("{} {} enforced", count(enforced, "other term"), if enforced == 1 { "is" } else { "are" });
+        page.line(Line::new().to(2).toned(text, Tone::Dim));
+    }
+}
+
+/// In which scopes a term fails, where it does not fail in all: by the dimension that tells them apart, if one does.
+fn scopes(scopes: &[ScopeResult]) -> Option<String> {
+    let (failing, others): (Vec<&ScopeResult>, Vec<&ScopeResult>) =
+        scopes.iter().partition(|scope| scope.verdict.is_failure());
+    if failing.is_empty() || others.is_empty() {
+        return None;
+    }
+    fn apart<T: Ord + Copy + Display>(
+        failing: &[&ScopeResult],
+        others: &[&ScopeResult],
+        of: impl Fn(&ScopeResult) -> T,
+    ) -> Option<String> {
+        let values = |scopes: &[&ScopeResult]| scopes.iter().map(|scope| of(scope)).collect::<BTreeSet<T>>();
+        let (failing, others) = (values(failing), values(others));
+        let list = |values: BTreeSet<T>| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        failing.is_disjoint(&others).then(|| format!("fails over {}, not over {}", list(failing), list(others)))
+    }
+    apart(&failing, &others, |result| result.scope.family)
+        .or_else(|| apart(&failing, &others, |result| result.scope.protocol))
+        .or_else(|| apart(&failing, &others, |result| result.scope.path))
+        .or_else(|| apart(&failing, &others, |result| result.scope.placement))
+        .or_else(|| Some(format!("fails in {} of {} tested", failing.len(), count(scopes.len(), "scope"))))
+}
+
+fn steps(page: &mut Page, case: &CaseResult, verbose: u8) {
+    let is_wrong = |step: &StepResult| step.cells.iter().any(|cell| cell.wrong);
+    let wanted = |step: &&StepResult| {
+        is_wrong(step)
+            || match step.phase {
+                Phase::Step(_) => verbose > 0,
+                Phase::Baseline | Phase::Removal => verbose > 1,
+            }
+    };
+    let steps: Vec<&StepResult> = case.steps.iter().filter(wanted).collect();
+    let shown = if verbose > 0 { steps.len() } else { STEPS };
+    for step in steps.iter().take(shown) {
+        page.blank();
+        let wrong = step.cells.iter().filter(|cell| cell.wrong).count();
+        let outcome = match (wrong, step.converged_ms) {
+            (0, Some(ms)) => format!("right after {}", duration_ms(ms)),
+            (0, None) => format!("not all of {} could be judged", count(step.cells.len(), "flow")),
+            (wrong, _) => {
+                let flows = count(step.cells.len(), "flow");
+                format!("{wrong} of {flows} wrong after {}", duration_ms(step.duration_ms))
+            }
+        };
+        let first = Line::new().to(2).toned(step.phase.to_string(), Tone::Strong).text(": ");
+        page.paragraph(first, 4, &format!("{}; {outcome}", step.change), Tone::Plain);
+        table::render(page, &step.cells);
+        evidence::render(page, case, step, verbose);
+    }
+    if steps.len() > shown {
+        let also: Vec<String> = steps.iter().skip(shown).map(|step| step.phase.to_string()).collect();
+        page.line(Line::new().to(2).toned(format!("also wrong in {} (-v shows it)", also.join(", ")), Tone::Dim));
+    }
+}
+
+/// The policies that hold what is not enforced, each once.
+fn policies(page: &mut Page, case: &CaseResult, verbose: u8) {
+    let terms = case.terms.iter().filter(|term| verbose > 0 || term.verdict.is_failure());
+    let mut shown: Vec<&str> = Vec::new();
+    for policy in terms.filter_map(|term| term.policy.as_deref()) {
+        if shown.contains(&policy) {
+            continue;
+        }
+        if shown.is_empty() {
+            page.blank();
+            page.line(Line::new().to(2).toned("policy", Tone::Strong));
+        } else {
+            page.line(Line::new().to(4).text("---"));
+        }
+        page.block(4, policy.trim_end(), Tone::Plain);
+        shown.push(policy);
+    }
+}

@@ -1,0 +1,160 @@
+//! What was seen on the flows that are wrong, in enough detail for a bug report.
+
+use crate::core::event::Phase;
+use crate::core::model::flow::{Endpoint, Flow};
+use crate::core::model::observation::{Outcome, Streak};
+use crate::core::model::world::World;
+use crate::core::oracle::Answer;
+use crate::core::verdict::{CaseResult, CellResult, Placement, Seen, StepResult};
+use crate::report::page::{Line, Page, Tone, count, duration_ms};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many changes of outcome are told of one flow.
+const STREAKS: usize = 4;
+
+/// The flows that are wrong in a phase.
+pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verbose: u8) {
+    let unclear = |cell: &CellResult| matches!(cell.seen, Seen::Unclear { .. });
+    let mut cells: Vec<&CellResult> = step.cells.iter().filter(|cell| cell.wrong).collect();
+    if cells.is_empty() && verbose > 0 {
+        cells = step.cells.iter().filter(|cell| unclear(cell)).collect();
+    }
+    if cells.is_empty() {
+        return;
+    }
+    for line in by_dimension(&step.cells, case.world.as_ref()) {
+        page.paragraph(Line::new().to(2), 4, &line, Tone::Plain);
+    }
+    let most = match verbose {
+        0 => 3,
+        1 => 20,
+        _ => usize::MAX,
+    };
+    for result in diverse(&cells).into_iter().take(most) {
+        page.blank();
+        flow(page, case, step, result);
+    }
+    if cells.len() > most {
+        page.blank();
+        let more = if verbose == 0 { "-v shows more" } else { "-vv shows all" };
+        page.line(Line::new().to(4).toned(format!("… and {} ({more})", count(cells.len() - most, "flow")), Tone::Dim));
+    }
+}
+
+fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, result: &CellResult) {
+    let flow = &result.cell.flow;
+    page.paragraph(Line::new().to(4), 6, &flow.to_string(), Tone::Strong);
+    if let Some(places) = case.world.as_ref().and_then(|world| places(world, flow)) {
+        page.paragraph(Line::new().to(6), 8, &places, Tone::Plain);
+    }
+    let sender = case.world.as_ref().and_then(|world| world.address(&flow.from, flow.family));
+    let before = case
+        .steps
+        .iter()
+        .find(|other| other.phase == Phase::Baseline && step.phase != Phase::Baseline)
+        .and_then(|baseline| baseline.cells.iter().find(|cell| cell.cell.flow == *flow));
+    if let Some(before) = before {
+        let text = format!("before: {}", attempts(&before.cell.streaks, sender));
+        page.paragraph(Line::new().to(6), 8, &text, Tone::Plain);
+    }
+    let must = match result.cell.expected {
+        Answer::Allow => "must connect",
+        Answer::Deny => "must be blocked",
+        Answer::Undefined(_) => "may do either",
+    };
+    let mut text = format!("{must}; seen: {}", attempts(&result.cell.streaks, sender));
+    if let Some(arrived) = &result.cell.arrived {
+        text.push_str(&format!("; {} arrived", count(arrived.count as usize, "datagram")));
+    }
+    if let Some(alone) = &result.cell.alone {
+        text.push_str(&format!("; tried again alone: {}", attempts(&alone.streaks, sender)));
+    }
+    if let Seen::Unclear { why } = &result.seen {
+        text.push_str(&format!("; unclear: {why}"));
+    }
+    page.paragraph(Line::new().to(6), 8, &text, Tone::Plain);
+}
+
+/// "10.0.0.5 on n1 → 10.0.1.7:80 on n2"
+fn places(world: &World, flow: &Flow) -> Option<String> {
+    let on = |end: &Endpoint| world.node_of(end).map_or_else(|| " outside".to_owned(), |node| format!(" on {node}"));
+    let from = world.address(&flow.from, flow.family)?;
+    let to = world.dial(flow)?;
+    Some(format!("{from}{} → {to}{}", on(&flow.from), on(&flow.to)))
+}
+
+/// "timed out 20 times, then connected 41 times, within 60.0 s". The address that a receiver saw is told where it is not the
+/// sender's.
+fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
+    let (Some(first), Some(last)) = (streaks.first(), streaks.last()) else { return "no attempt ended".to_owned() };
+    let mut parts: Vec<(String, u32)> = Vec::new();
+    for streak in streaks {
+        let outcome = match &streak.outcome {
+            Outcome::Connected { source } if sender.is_none_or(|sender| sender == *source) => "connected".to_owned(),
+            other => other.to_string(),
+        };
+        match parts.last_mut() {
+            Some((known, times)) if *known == outcome => *times += streak.count,
+            Some(_) | None => parts.push((outcome, streak.count)),
+        }
+    }
+    let hidden = parts.len().saturating_sub(STREAKS);
+    let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
+    // The end says what the flow was like when it was judged.
+    let shown: Vec<String> = parts.iter().skip(hidden).map(|(outcome, n)| format!("{outcome} {}", times(*n))).collect();
+    let mut text = shown.join(", then ");
+    if hidden > 0 {
+        text = format!("{} of outcome, then {text}", count(hidden, "change"));
+    }
+    let span_us = last.last_us.saturating_sub(first.first_us);
+    if span_us > 0 {
+        text.push_str(&format!(", within {}", duration_ms(span_us as f64 / 1_000.0)));
+    }
+    text
+}
+
+/// One flow of each pair of ends first, so that a few flows show as much as they can.
+fn diverse<'a>(cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
+    let mut pairs = BTreeSet::new();
+    let (first, rest): (Vec<&CellResult>, Vec<&CellResult>) =
+        cells.iter().partition(|cell| pairs.insert((&cell.cell.flow.from, &cell.cell.flow.to)));
+    first.into_iter().chain(rest).collect()
+}
+
+/// Which family, path, protocol or placement the wrong flows have in common, where another has none: a reader sees at once
+/// what is not enforced.
+fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (expected, what) in [(Answer::Deny, "leaks"), (Answer::Allow, "blocked by mistake")] {
+        let cells: Vec<&CellResult> = cells.iter().filter(|cell| cell.cell.expected == expected).collect();
+        let mut by = |name: &str, of: &dyn Fn(&Flow) -> String| {
+            let mut values: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+            for cell in &cells {
+                let (wrong, all) = values.entry(of(&cell.cell.flow)).or_default();
+                *wrong += usize::from(cell.wrong);
+                *all += 1;
+            }
+            let wrong = values.values().any(|(wrong, _)| *wrong > 0);
+            if wrong && values.values().any(|(wrong, _)| *wrong == 0) {
+                let shares = values.iter().map(|(value, (wrong, all))| format!("{value} {wrong} of {all}"));
+                lines.push(format!("{what} by {name}: {}", shares.collect::<Vec<_>>().join(", ")));
+            }
+        };
+        by("family", &|flow| flow.family.to_string());
+        by("protocol", &|flow| flow.protocol.to_string());
+        by("port", &|flow| format!("{} {}", flow.protocol, flow.port));
+        by("path", &|flow| flow.path.to_string());
+        if let Some(world) = world {
+            by("placement", &|flow| placement(world, flow).to_string());
+        }
+    }
+    lines
+}
+
+fn placement(world: &World, flow: &Flow) -> Placement {
+    match (world.node_of(&flow.from), world.node_of(&flow.to)) {
+        (Some(from), Some(to)) if from == to => Placement::SameNode,
+        (Some(_), Some(_)) => Placement::CrossNode,
+        (None, _) | (_, None) => Placement::Outside,
+    }
+}
