@@ -75,3 +75,19 @@ async fn admit(
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Clock, Sockets};
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_without_a_controller_ends() {
+        let mut agent = Agent::new(Sockets::new("x/a".to_owned(), Clock::start()));
+        let gate = Gate { identity: "x/a".to_owned(), token: "secret".to_owned(), start: 1 };
+        let begin = Instant::now();
+        serve(&mut agent, gate, Vec::new(), ORPHANED).await;
+        assert_eq!(begin.elapsed().as_secs(), ORPHANED.as_secs());
+    }
+}
