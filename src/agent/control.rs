@@ -3,6 +3,7 @@
 use crate::agent::handshake::{Gate, Link};
 use crate::agent::net::Net;
 use crate::agent::orders::Agent;
+use crate::agent::session::SessionEnd;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -47,7 +48,11 @@ pub(super) async fn serve<N: Net>(agent: &mut Agent<N>, gate: Gate, listeners: V
             },
         };
         next = tokio::select! {
-            _end = agent.serve(link) => None,
+            end = agent.serve(link) => match end {
+                // It was gone all that time.
+                SessionEnd::Silent => return,
+                SessionEnd::Closed | SessionEnd::Refused(_) | SessionEnd::Broken(_) => None,
+            },
             newer = links.recv() => newer,
         };
     }

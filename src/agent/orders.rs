@@ -2,7 +2,7 @@
 
 use crate::agent::book::Book;
 use crate::agent::clock::Clock;
-use crate::agent::echo::IDENTITY_LIMIT;
+use crate::agent::echo::is_identity;
 use crate::agent::net::Net;
 use crate::agent::prober::{Prober, Probing};
 use crate::core::wire::{FlowStreak, FromAgent, Pace, ProbeFlow, ToAgent};
@@ -137,8 +137,8 @@ fn check(newest: Option<u32>, epoch: u32, flows: &[ProbeFlow]) -> Result<(), Str
             Err(format!("flow {}: a deadline of {deadline_ms} ms is not before the first retransmission", flow.flow))
         } else if blocked_ms < SHORTEST_MS || through_ms < SHORTEST_MS {
             Err(format!("flow {}: less than {SHORTEST_MS} ms between attempts", flow.flow))
-        } else if flow.identity.len() > IDENTITY_LIMIT {
-            Err(format!("flow {}: an identity of more than {IDENTITY_LIMIT} bytes", flow.flow))
+        } else if !is_identity(&flow.identity) {
+            Err(format!("flow {}: no agent can have the expected identity", flow.flow))
         } else {
             Ok(())
         }
