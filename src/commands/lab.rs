@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 const HOLD_ATTEMPTS: u32 = 20;
 
 /// Lanes for each processor: a lane mostly waits, for answers that must not come.
-const LANES_PER_CPU: usize = 4;
+const LANES_PER_CPU: usize = 6;
 
 /// More lanes than this only make each other wait.
-const MOST_LANES: usize = 8;
+const MOST_LANES: usize = 12;
 
 pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
     let LabSettings { profile, cases, case_dir, settle, hold, timeout, lanes, seed, size, faults, gate, outputs } = settings;

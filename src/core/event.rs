@@ -205,6 +205,16 @@ pub struct PhaseEnded {
     pub cells: Vec<Cell>,
 }
 
+impl PhaseEnded {
+    /// Since when everything held, where the phase asked for that: a baseline and a removal only ask for connections.
+    pub fn held_since_us(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Step(_) => self.converged_us,
+            Phase::Baseline | Phase::Removal => None,
+        }
+    }
+}
+
 /// A flow in a phase: what must happen and what did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -49,12 +49,12 @@ fn lifetime(protocol: Protocol) -> Duration {
 }
 
 impl Budget {
-    /// Waits until the nodes have room for `attempts` more on each of these cells, and takes it.
-    pub(super) async fn reserve(&self, world: &World, cells: &[Cell], attempts: u32) -> Reservation {
+    /// Waits until the nodes have room for so many more entries, `entries` of each cell, and takes it.
+    pub(super) async fn reserve(&self, world: &World, cells: &[Cell], entries: impl Fn(&Cell) -> u32) -> Reservation {
         let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
         for cell in cells {
             for node in nodes(world, cell) {
-                *wanted.entry(node.to_owned()).or_default() += attempts;
+                *wanted.entry(node.to_owned()).or_default() += entries(cell);
             }
         }
         wanted.values_mut().for_each(|count| *count = (*count).min(ENTRIES_PER_PHASE));
@@ -173,11 +173,11 @@ mod tests {
         let (budget, world, start) = (Budget::default(), world(), Instant::now());
         for _ in 0..2 {
             let cells = cells(2_500, Protocol::Udp);
-            let reservation = budget.reserve(&world, &cells, 1).await;
+            let reservation = budget.reserve(&world, &cells, |_| 1).await;
             budget.settle(reservation, &world, &cells).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        let _third = budget.reserve(&world, &cells(1, Protocol::Udp), 1).await;
+        let _third = budget.reserve(&world, &cells(1, Protocol::Udp), |_| 1).await;
         assert_eq!(start.elapsed().as_secs(), 30);
     }
 
@@ -185,12 +185,12 @@ mod tests {
     async fn a_phase_that_needed_less_makes_room_at_once() {
         let (budget, world) = (Budget::default(), world());
         let many = cells(500, Protocol::Tcp);
-        let first = budget.reserve(&world, &many, 5).await;
-        let second = budget.reserve(&world, &many, 5).await;
+        let first = budget.reserve(&world, &many, |_| 5).await;
+        let second = budget.reserve(&world, &many, |_| 5).await;
         let start = Instant::now();
         let waiting = tokio::spawn({
             let (budget, world) = (budget.clone(), world.clone());
-            async move { budget.reserve(&world, &cells(100, Protocol::Tcp), 1).await }
+            async move { budget.reserve(&world, &cells(100, Protocol::Tcp), |_| 1).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());

@@ -122,12 +122,8 @@ impl<L: Lane> Work<'_, L> {
         let mut cells = cells;
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let goal = goal(phase);
-        let attempts = match goal {
-            Goal::Baseline | Goal::Removal => 2,
-            Goal::Step | Goal::Alone => 3,
-        };
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &cells, attempts).await;
+        let room = self.shared.budget.reserve(&world, &cells, |cell| expected_entries(goal, cell)).await;
 
         let requested_us = clock.now_us();
         if let Some(change) = self.experiment.change(phase) {
@@ -144,12 +140,7 @@ impl<L: Lane> Work<'_, L> {
         self.shared.budget.settle(room, &world, &cells).await;
         drop(turn);
 
-        if phase == Phase::Baseline {
-            self.baseline = cells.clone();
-        } else {
-            self.again_alone(&mut cells, observed.converged_us).await?;
-        }
-        let ended = PhaseEnded {
+        let mut ended = PhaseEnded {
             lane: self.number,
             case: self.case.id.clone(),
             phase,
@@ -159,43 +150,45 @@ impl<L: Lane> Work<'_, L> {
             ended_us: observed.ended_us,
             cells,
         };
+        if phase == Phase::Baseline {
+            self.baseline.clone_from(&ended.cells);
+        } else {
+            self.again_alone(&mut ended).await?;
+        }
         self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
         self.ended.push(ended);
         Ok(())
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.
-    async fn again_alone(&mut self, cells: &mut [Cell], converged_us: Option<u64>) -> Result<(), CaseError> {
+    async fn again_alone(&mut self, ended: &mut PhaseEnded) -> Result<(), CaseError> {
         let settings = self.shared.settings.recorded();
-        let baseline = self.baseline_of(cells);
-        let wrong: Vec<usize> = (0..cells.len())
-            .filter(|index| {
-                let first = seen::Attempts::of(&baseline[*index]);
-                let cell = &cells[*index];
-                let seen = seen::of_cell(cell, first, converged_us, &settings);
-                !matches!(
-                    (cell.expected, seen),
-                    (Answer::Allow, Seen::Through)
-                        | (Answer::Deny, Seen::Blocked)
-                        | (Answer::Undefined(_), _)
-                )
-            })
-            .collect();
+        let baseline = self.baseline_of(&ended.cells);
+        let held_since_us = ended.held_since_us();
+        let right = |(cell, before): (&Cell, &Cell)| {
+            let seen = seen::of_cell(cell, seen::Attempts::of(before), held_since_us, &settings);
+            match cell.expected {
+                Answer::Allow => seen == Seen::Through,
+                Answer::Deny => seen == Seen::Blocked,
+                Answer::Undefined(_) => true,
+            }
+        };
+        let pairs = ended.cells.iter().zip(&baseline);
+        let wrong: Vec<usize> = pairs.enumerate().filter(|(_, pair)| !right(*pair)).map(|(index, _)| index).collect();
         if wrong.is_empty() {
             return Ok(());
         }
         let _alone = self.shared.turns.write().await;
-        let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..cells[*index].clone() };
+        let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..ended.cells[*index].clone() };
         let mut again: Vec<Cell> = wrong.iter().map(fresh).collect();
         let before: Vec<Cell> = wrong.iter().map(|index| baseline[*index].clone()).collect();
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &again, 2).await;
+        let room = self.shared.budget.reserve(&world, &again, |cell| expected_entries(Goal::Alone, cell)).await;
         let now = self.agents.clock.now_us();
-        let settings = &self.shared.settings;
-        self.agents.observe(&world, &mut again, &before, Goal::Alone, settings, now, |_| {}).await?;
+        self.agents.observe(&world, &mut again, &before, Goal::Alone, &self.shared.settings, now, |_| {}).await?;
         self.shared.budget.settle(room, &world, &again).await;
         for (index, cell) in wrong.into_iter().zip(again) {
-            cells[index].alone = Some(Alone { streaks: cell.streaks, arrived: cell.arrived });
+            ended.cells[index].alone = Some(Alone { streaks: cell.streaks, arrived: cell.arrived });
         }
         Ok(())
     }
@@ -208,6 +201,15 @@ impl<L: Lane> Work<'_, L> {
     fn baseline_of(&self, cells: &[Cell]) -> Vec<Cell> {
         let find = |cell: &Cell| self.baseline.iter().find(|before| before.flow == cell.flow);
         cells.iter().map(|cell| find(cell).unwrap_or(cell).clone()).collect()
+    }
+}
+
+/// How many connections a cell will usually make in a phase: one to show that it is open, one more to show that it still
+/// is at the end of the hold.
+fn expected_entries(goal: Goal, cell: &Cell) -> u32 {
+    match (goal, cell.expected) {
+        (Goal::Step, Answer::Allow) => 2,
+        (Goal::Step, Answer::Deny | Answer::Undefined(_)) | (Goal::Baseline | Goal::Removal | Goal::Alone, _) => 1,
     }
 }
 

@@ -137,7 +137,8 @@ impl Agents {
         let (first, longest) = match goal {
             // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
             Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes).min(2 * brisk)),
-            Goal::Step | Goal::Alone => (4 * brisk, longest_pause(cells, settings.lanes)),
+            // One success now and one before a hold of a second is over.
+            Goal::Step | Goal::Alone => (7 * brisk, longest_pause(cells, settings.lanes).max(7 * brisk)),
         };
         let pace = Pace {
             deadline_ms: wire_ms(ATTEMPT_DEADLINE),

@@ -109,7 +109,9 @@ pub(crate) fn differ(one: Answer, other: Answer) -> bool {
     matches!((one, other), (Answer::Allow, Answer::Deny) | (Answer::Deny, Answer::Allow))
 }
 
-/// Every way of ignoring a term needs a witness in each scope.
+/// Every way of ignoring a term needs a witness for each pair of a scope's parts: over IPv6 by ClusterIP, by ClusterIP
+/// between two nodes, and so on. All four parts at once would need three times the connections, and no network is known
+/// that fails only there.
 fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
     for term in experiment.terms() {
         for fault in Fault::ALL {
@@ -118,15 +120,33 @@ fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers
             let witnesses = (0..candidates.len()).filter(|flow| {
                 answers.right.iter().zip(&ignored).any(|(right, ignored)| differ(right[*flow], ignored[*flow]))
             });
-            let mut by_scope: BTreeMap<Scope, Vec<usize>> = BTreeMap::new();
+            let mut by_pair: BTreeMap<[Option<usize>; 4], Vec<usize>> = BTreeMap::new();
             for flow in witnesses {
-                by_scope.entry(scope(&experiment.world, &candidates[flow])).or_default().push(flow);
+                for pair in pairs(scope(&experiment.world, &candidates[flow])) {
+                    by_pair.entry(pair).or_default().push(flow);
+                }
             }
             // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
             let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
-            by_scope.into_values().take(wanted).for_each(|flows| needs.add(flows));
+            by_pair.into_values().take(wanted).for_each(|flows| needs.add(flows));
         }
     }
+}
+
+/// A scope with all but two of its parts left open, in every way.
+fn pairs(scope: Scope) -> Vec<[Option<usize>; 4]> {
+    let Scope { family, path, protocol, placement } = scope;
+    let parts = [family as usize, path as usize, protocol as usize, placement as usize];
+    let mut pairs = Vec::new();
+    for one in 0..parts.len() {
+        for other in one + 1..parts.len() {
+            let mut pair = [None; 4];
+            pair[one] = Some(parts[one]);
+            pair[other] = Some(parts[other]);
+            pairs.push(pair);
+        }
+    }
+    pairs
 }
 
 /// Any two faults that differ need a flow that tells them apart.

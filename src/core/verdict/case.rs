@@ -78,7 +78,7 @@ impl<'a> Evidence<'a> {
                         .iter()
                         .map(|phase| {
                             let (ended, cell) = cell_in(*phase)?;
-                            Some(of_cell(cell, first, ended.converged_us, settings))
+                            Some(of_cell(cell, first, ended.held_since_us(), settings))
                         })
                         .collect(),
                 }

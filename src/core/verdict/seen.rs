@@ -168,8 +168,9 @@ fn later_part(streak: &Streak, since: u64) -> u32 {
     (u64::from(streak.count) * later / span) as u32
 }
 
-/// What a cell of a phase comes to. `converged_us` is since when everything was right, if it ever was.
-pub fn of_cell(cell: &Cell, baseline: Attempts<'_>, converged_us: Option<u64>, settings: &RunSettings) -> Seen {
+/// What a cell of a phase comes to. `held_since_us` is since when everything was right, where a hold was asked for and
+/// reached: an allowed flow must have connected since then, not only before.
+pub fn of_cell(cell: &Cell, baseline: Attempts<'_>, held_since_us: Option<u64>, settings: &RunSettings) -> Seen {
     let quorum = match cell.expected {
         Answer::Allow => Quorum::overblock(baseline),
         Answer::Deny | Answer::Undefined(_) => Quorum::denial(settings),
@@ -179,7 +180,7 @@ pub fn of_cell(cell: &Cell, baseline: Attempts<'_>, converged_us: Option<u64>, s
         return attempts.seen(quorum, 0);
     }
     let since_us = match cell.expected {
-        Answer::Allow => converged_us.unwrap_or(0),
+        Answer::Allow => held_since_us.unwrap_or(0),
         Answer::Deny | Answer::Undefined(_) => 0,
     };
     Attempts::of(cell).seen(quorum, since_us)
