@@ -51,6 +51,7 @@ impl Progress {
             Event::RunStarted(run) => {
                 if let View::Live(live) = &self.view {
                     live.run.set_length(run.cases.len() as u64);
+                    live.run.enable_steady_tick(Duration::from_millis(250));
                     live.run.set_message(format!("{} {}", clean(&run.target), clean(&run.run)));
                 }
             }
@@ -130,7 +131,6 @@ impl Live {
         let bars = MultiProgress::new();
         let run =
             bars.add(ProgressBar::new(0).with_style(template("{msg}  {pos}/{len} cases  {elapsed} {wide_bar:.dim}")));
-        run.enable_steady_tick(Duration::from_millis(250));
         Self { bars, run, lanes: BTreeMap::new(), lines }
     }
 }

@@ -83,7 +83,7 @@ fn places(world: &World, flow: &Flow) -> Option<String> {
     Some(format!("{from}{} → {to}{}", on(&flow.from), on(&flow.to)))
 }
 
-/// "timed out 20 times, then connected 41 times, within 60.0 s". The address that a receiver saw is told where it is not the
+/// "timed out 20 times, then connected 41 times over 60 s". The address that a receiver saw is told where it is not the
 /// sender's.
 fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
     let (Some(first), Some(last)) = (streaks.first(), streaks.last()) else { return "no attempt ended".to_owned() };
@@ -108,7 +108,7 @@ fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
     }
     let span_us = last.last_us.saturating_sub(first.first_us);
     if span_us > 0 {
-        text.push_str(&format!(", within {}", duration_ms(span_us as f64 / 1_000.0)));
+        text.push_str(&format!(" over {}", duration_ms(span_us as f64 / 1_000.0)));
     }
     text
 }
@@ -134,15 +134,17 @@ fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
                 *wrong += usize::from(cell.wrong);
                 *all += 1;
             }
-            let wrong = values.values().any(|(wrong, _)| *wrong > 0);
-            if wrong && values.values().any(|(wrong, _)| *wrong == 0) {
+            let apart = values.values().any(|(wrong, _)| *wrong > 0) && values.values().any(|(wrong, _)| *wrong == 0);
+            if apart {
                 let shares = values.iter().map(|(value, (wrong, all))| format!("{value} {wrong} of {all}"));
                 lines.push(format!("{what} by {name}: {}", shares.collect::<Vec<_>>().join(", ")));
             }
+            apart
         };
         by("family", &|flow| flow.family.to_string());
-        by("protocol", &|flow| flow.protocol.to_string());
-        by("port", &|flow| format!("{} {}", flow.protocol, flow.port));
+        if !by("protocol", &|flow| flow.protocol.to_string()) {
+            by("port", &|flow| format!("{} {}", flow.protocol, flow.port));
+        }
         by("path", &|flow| flow.path.to_string());
         if let Some(world) = world {
             by("placement", &|flow| placement(world, flow).to_string());

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unicode_width::UnicodeWidthStr;
 
 const INDENT: usize = 2;
+const CORNER: &str = "from \\ to";
 
 /// Longer names are cut where they head a row.
 const NAME_WIDTH: usize = 32;
@@ -76,7 +77,7 @@ pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
     let names = Names::new(&senders, &receivers, page.width());
 
     for receivers in receivers.chunks(names.columns) {
-        let mut head = Line::new().to(INDENT).toned(names.corner(), Tone::Dim);
+        let mut head = Line::new().to(INDENT).toned(CORNER, Tone::Dim);
         for (column, to) in receivers.iter().enumerate() {
             head = head.right(names.right(column), &names.column(to), Tone::Dim);
         }
@@ -122,22 +123,18 @@ struct Names {
 impl Names {
     fn new(senders: &[&Endpoint], receivers: &[&Endpoint], page_width: usize) -> Self {
         let widest = |ends: &[&Endpoint]| ends.iter().map(|end| name(end).width()).max().unwrap_or(0);
-        let columns_fit = |row: usize, column: usize| page_width.saturating_sub(INDENT + row) / (column + 1);
-        let (row_width, column_width) = (widest(senders).max("from \\ to".len()), widest(receivers).max(2));
+        let columns_fit = |row: usize, column: usize| page_width.saturating_sub(INDENT + row + 1) / (column + 1);
+        let (row_width, column_width) = (widest(senders).max(CORNER.len()), widest(receivers).max(2));
         let columns = columns_fit(row_width, column_width);
         if row_width <= NAME_WIDTH && column_width <= COLUMN_WIDTH && columns >= receivers.len() {
             return Self { numbered: None, row_width, column_width, columns: columns.max(1) };
         }
         let ends: BTreeSet<&Endpoint> = senders.iter().chain(receivers).copied().collect();
         let column_width = ends.len().to_string().len().max(2);
-        let row_width = (widest(senders).min(NAME_WIDTH) + column_width + 1).max("from \\ to".len());
+        let row_width = (widest(senders).min(NAME_WIDTH) + column_width + 1).max(CORNER.len());
         let numbers = ends.into_iter().enumerate().map(|(index, end)| (end.clone(), index + 1)).collect();
         let columns = columns_fit(row_width, column_width).max(1);
         Self { numbered: Some(numbers), row_width, column_width, columns }
-    }
-
-    fn corner(&self) -> &'static str {
-        "from \\ to"
     }
 
     fn row(&self, end: &Endpoint) -> String {
@@ -159,7 +156,7 @@ impl Names {
 
     /// Where the column of that index ends.
     fn right(&self, column: usize) -> usize {
-        INDENT + self.row_width + (column + 1) * (self.column_width + 1)
+        INDENT + self.row_width + 1 + (column + 1) * (self.column_width + 1)
     }
 }
 
