@@ -1,26 +1,74 @@
-//! temporary
-use serde::{Serialize, de::DeserializeOwned};
+//! Messages over a byte stream, for either end of it.
+
+use crate::core::wire::{Decoder, FrameError, Message, encode};
+use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// How much is read at once.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// What ends a link before its time.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LinkError(String);
-pub struct FrameReader<R>(R);
-pub struct FrameWriter<W>(W);
+pub enum LinkError {
+    /// The stream failed.
+    #[error("the control stream failed")]
+    Io(#[from] io::Error),
+    /// The other side does not speak this protocol.
+    #[error("the control stream carried {0}")]
+    Frame(#[from] FrameError),
+}
+
+/// Reads messages.
+#[derive(Debug)]
+pub struct FrameReader<R> {
+    stream: R,
+    decoder: Decoder,
+    piece: Box<[u8]>,
+}
+
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    pub fn new(r: R) -> Self { Self(r) }
-    pub async fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LinkError> {
-        let Ok(len) = self.0.read_u32().await else { return Ok(None) };
-        let mut b = vec![0; len as usize];
-        self.0.read_exact(&mut b).await.map_err(|e| LinkError(e.to_string()))?;
-        serde_json::from_slice(&b).map(Some).map_err(|e| LinkError(e.to_string()))
+    /// Reads from `stream`.
+    pub fn new(stream: R) -> Self {
+        Self { stream, decoder: Decoder::default(), piece: vec![0; PIECE_BYTES].into_boxed_slice() }
+    }
+
+    /// The next message; `None` when the stream ended between two. Nothing is lost when the future is dropped.
+    pub async fn read<M: Message>(&mut self) -> Result<Option<M>, LinkError> {
+        loop {
+            if let Some(message) = self.decoder.decode()? {
+                return Ok(Some(message));
+            }
+            let length = self.stream.read(&mut self.piece).await?;
+            if length == 0 {
+                self.decoder.finish()?;
+                return Ok(None);
+            }
+            self.decoder.feed(&self.piece[..length]);
+        }
     }
 }
+
+/// Writes messages.
+#[derive(Debug)]
+pub struct FrameWriter<W> {
+    stream: W,
+}
+
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
-    pub fn new(r: W) -> Self { Self(r) }
-    pub async fn write<T: Serialize>(&mut self, m: &T) -> Result<(), LinkError> {
-        let b = serde_json::to_vec(m).map_err(|e| LinkError(e.to_string()))?;
-        self.0.write_u32(b.len() as u32).await.map_err(|e| LinkError(e.to_string()))?;
-        self.0.write_all(&b).await.map_err(|e| LinkError(e.to_string()))?;
-        self.0.flush().await.map_err(|e| LinkError(e.to_string()))
+    /// Writes to `stream`.
+    pub fn new(stream: W) -> Self {
+        Self { stream }
+    }
+
+    /// Writes a whole message. A dropped future may leave half a frame behind: then the link is lost.
+    pub async fn write<M: Message>(&mut self, message: &M) -> Result<(), LinkError> {
+        self.stream.write_all(&encode(message)?).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// Tells the other side that nothing follows.
+    pub async fn finish(&mut self) -> Result<(), LinkError> {
+        Ok(self.stream.shutdown().await?)
     }
 }

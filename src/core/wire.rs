@@ -4,6 +4,13 @@
 //! A frame is a big-endian `u32` length and that many bytes of JSON. The controller speaks first ([`ToAgent::Hello`]);
 //! an agent that does not know the token or the version says so and hangs up.
 
+mod frame;
+
+#[cfg(test)]
+mod tests;
+
+pub use frame::{Decoder, FrameError, Message, encode};
+
 use crate::core::model::flow::Protocol;
 use crate::core::model::observation::Streak;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! One owner for each control stream: it always reads, writes from a bounded queue, and ends with its owner.
 
 use super::clock::Clock;
-use crate::agent::link::{FrameReader, FrameWriter, LinkError};
+use crate::agent::{FrameReader, FrameWriter, LinkError};
 use crate::core::model::flow::Endpoint;
 use crate::core::wire::{FromAgent, ListenPort, ToAgent, VERSION};
 use crate::target::Stream;
@@ -15,6 +15,12 @@ pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often the clocks are compared when a link opens; the quickest answer counts.
 const CLOCK_SAMPLES: u64 = 5;
+
+/// How often an agent hears from us at least: it stops by itself after two minutes of silence.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// The question of a heartbeat, whose answer nobody waits for.
+const NOBODY: u64 = u64::MAX;
 
 /// Messages that may wait to be written.
 const QUEUE: usize = 64;
@@ -172,7 +178,12 @@ async fn write_all(
     endpoint: Endpoint,
     inbox: mpsc::Sender<(Endpoint, Inbound)>,
 ) {
-    while let Some(message) = queue.recv().await {
+    loop {
+        let message = match tokio::time::timeout(HEARTBEAT, queue.recv()).await {
+            Ok(Some(message)) => message,
+            Ok(None) => return,
+            Err(_) => ToAgent::Ping { id: NOBODY },
+        };
         if let Err(error) = writer.write(&message).await {
             // Nobody is left to tell when the lane is gone.
             let _ = inbox.send((endpoint, Inbound::Lost { cause: error.to_string() })).await;

@@ -9,6 +9,8 @@ mod link;
 mod phase;
 mod settings;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use budget::ENTRIES_PER_NODE;
 pub use settings::Settings;

@@ -1,7 +1,7 @@
 //! What a run probes: a lab on this machine, a simulation, a cluster. The runner knows only these traits.
 
 pub mod lab;
-//pub mod sim;
+pub mod sim;
 
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
@@ -60,9 +60,9 @@ pub struct LaneNames {
 }
 
 impl LaneNames {
-    /// The suffix of names and label values: `RUN-LANE`.
+    /// The suffix of names and label values: run and lane. The run has a fixed length, so no two lanes share one.
     pub fn suffix(&self) -> String {
-        format!("{}-{}", self.run, self.lane)
+        format!("{}{}", self.run, self.lane)
     }
 }
 

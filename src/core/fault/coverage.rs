@@ -1,18 +1,16 @@
 //! The catalogue held against its own faults, offline.
 
-use super::reading::{Reach, Reading};
-use super::{Experiment, Fault, plan};
-use crate::core::catalogue::{Blueprint, Case, Catalogue};
+use super::{Experiment, plan, shown};
+use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
 use crate::core::model::world::World;
 use crate::core::model::state::State;
 use crate::core::oracle::Assumptions;
-use crate::target::sim::place;
 use std::collections::BTreeSet;
 
 /// A world as a target would fill it: two nodes, both families, a Service for each pod.
 fn world(suffix: &str) -> World {
     let mut world = Blueprint::embedded().world(suffix);
-    place(&mut world, &["n1".to_owned(), "n2".to_owned()]);
+    furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
     world
 }
 
@@ -23,21 +21,6 @@ fn experiment(case: &Case) -> Experiment {
     let world = instance.setup.iter().fold(start, State::after).world;
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
     Experiment { world, steps: instance.steps, removal: instance.removal, assumptions }
-}
-
-/// The faults that a term's witnesses among the chosen flows would show.
-fn shown(experiment: &Experiment, term: &super::Term, flows: &[crate::core::model::flow::Flow]) -> Vec<Fault> {
-    let faithful = Reading::faithful(experiment);
-    Fault::ALL
-        .into_iter()
-        .filter(|fault| {
-            experiment.reading(*fault, Reach::Term(term)).is_some_and(|reading| {
-                (0..experiment.phases().len()).any(|phase| {
-                    flows.iter().any(|flow| plan::differ(faithful.answer(phase, flow), reading.answer(phase, flow)))
-                })
-            })
-        })
-        .collect()
 }
 
 #[test]

@@ -4,10 +4,12 @@ mod experiment;
 pub mod plan;
 pub mod reading;
 mod term;
+mod touch;
 #[cfg(test)]
 mod coverage;
 
 pub use experiment::Experiment;
+pub use touch::{shown, touched};
 pub use term::{ChangeKind, Part, Place, RulePart, Term};
 
 use crate::core::model::flow::{Family, Path, Protocol};

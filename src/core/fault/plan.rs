@@ -147,28 +147,32 @@ fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &
 }
 
 /// A denied flow needs one beside it that must connect: from the same sender and to the same receiver where the case
-/// leaves such, and between the same nodes.
+/// leaves such, and between the same nodes. An allowed flow needs one beside it that must be blocked, by the same pod's
+/// isolation.
 fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: &[usize], needs: &mut Needs) {
+    let nodes = |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
     for right in &answers.right {
-        for denied in chosen.iter().filter(|flow| right[**flow] == Answer::Deny) {
-            let denied = &candidates[*denied];
-            let beside = |same: &dyn Fn(&Flow) -> bool| -> Vec<usize> {
-                (0..candidates.len())
-                    .filter(|flow| {
-                        let flow_of = &candidates[*flow];
-                        right[*flow] == Answer::Allow
-                            && flow_of.family == denied.family
-                            && flow_of.path == denied.path
-                            && same(flow_of)
-                    })
-                    .collect()
+        for flow in chosen.iter().map(|flow| (&candidates[*flow], right[*flow])) {
+            let mut beside = |answer: Answer, same: &dyn Fn(&Flow, &Flow) -> bool| {
+                needs.add((0..candidates.len()).filter(|other| {
+                    let other_flow = &candidates[*other];
+                    right[*other] == answer && other_flow.family == flow.0.family && same(other_flow, flow.0)
+                }));
             };
-            needs.add(beside(&|flow| flow.from == denied.from));
-            needs.add(beside(&|flow| flow.to == denied.to));
-            needs.add(beside(&|flow| {
-                world.node_of(&flow.from) == world.node_of(&denied.from)
-                    && world.node_of(&flow.to) == world.node_of(&denied.to)
-            }));
+            match flow.1 {
+                Answer::Deny => {
+                    beside(Answer::Allow, &|other, denied| other.path == denied.path && other.from == denied.from);
+                    beside(Answer::Allow, &|other, denied| other.path == denied.path && other.to == denied.to);
+                    beside(Answer::Allow, &|other, denied| {
+                        other.path == denied.path && nodes(other) == nodes(denied)
+                    });
+                }
+                Answer::Allow => {
+                    beside(Answer::Deny, &|other, allowed| other.to == allowed.to);
+                    beside(Answer::Deny, &|other, allowed| other.from == allowed.from);
+                }
+                Answer::Undefined(_) => {}
+            }
         }
     }
 }

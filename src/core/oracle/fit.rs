@@ -1,6 +1,7 @@
 //! Three-valued logic: what is open stays open until something decides without it.
 
 use super::undefined::Undefined;
+use crate::core::model::world::Phase;
 
 /// Whether a rule, or a part of one, matches a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,16 @@ impl Fit {
             };
         }
         found
+    }
+
+    /// What a match of a pod is worth while the pod is in this phase: one that ends may no longer count, and one that
+    /// has ended may have left its address to a pod that matches.
+    pub(super) fn of_pod(matches: bool, phase: Phase) -> Self {
+        match (phase, matches) {
+            (Phase::Running, true) => Self::Yes,
+            (Phase::Running | Phase::Terminating, false) => Self::No,
+            (Phase::Terminating, true) | (Phase::Completed, _) => Self::Open(Undefined::NotRunning),
+        }
     }
 
     /// A match that holds only if the doubt, where there is one, turns out that way.

@@ -31,11 +31,8 @@ fn selects(selector: Option<&LabelSelector>, pod: &Pod) -> bool {
 }
 
 fn by_label(matches: bool, pod: &Pod, guard: &Guard<'_>) -> Fit {
-    match pod.phase {
-        // Its address may be another pod's by now, and so may the match.
-        Phase::Completed => Fit::Open(Undefined::NotRunning),
-        Phase::Terminating if matches => Fit::Open(Undefined::NotRunning),
-        Phase::Running if matches => Fit::yes_unless(if guard.is_hairpin() {
+    Fit::of_pod(matches, pod.phase).and(|| {
+        Fit::yes_unless(if guard.is_hairpin() {
             Some(Undefined::Hairpin)
         } else if pod.host_network {
             Some(Undefined::HostNetwork)
@@ -43,9 +40,8 @@ fn by_label(matches: bool, pod: &Pod, guard: &Guard<'_>) -> Fit {
             Some(Undefined::AfterNat)
         } else {
             None
-        }),
-        Phase::Terminating | Phase::Running => Fit::No,
-    }
+        })
+    })
 }
 
 /// An ipBlock speaks of its own family only. An exception takes addresses from this one peer, not from others.

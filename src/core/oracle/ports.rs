@@ -4,8 +4,9 @@ use super::end::End;
 use super::fit::Fit;
 use super::side::Guard;
 use super::undefined::Undefined;
+use crate::core::model::flow::Flow;
 use crate::core::model::policy::{Direction, Peer, PortMatch, PortRef, Rule};
-use crate::core::model::world::{Phase, Pod};
+use crate::core::model::world::Pod;
 
 /// Whether the flow's port is one of the rule's, for the peer by which the rule admits the other end (`None` where the
 /// rule admits anyone). No item means every port of every protocol.
@@ -36,12 +37,7 @@ fn named(name: &str, peer: Option<&Peer>, guard: &Guard<'_>) -> Fit {
 
 /// By name and protocol; the number may differ from pod to pod, and a pod without that name does not match.
 fn resolved(name: &str, pod: &Pod, guard: &Guard<'_>) -> Fit {
-    match pod.phase {
-        Phase::Running => pod
-            .ports
-            .iter()
-            .any(|port| port.name == name && port.protocol == guard.flow.protocol && port.port == guard.flow.port)
-            .into(),
-        Phase::Terminating | Phase::Completed => Fit::Open(Undefined::NotRunning),
-    }
+    let Flow { protocol, port, .. } = guard.flow;
+    let listens = pod.ports.iter().any(|p| p.name == name && p.protocol == *protocol && p.port == *port);
+    Fit::of_pod(listens, pod.phase)
 }

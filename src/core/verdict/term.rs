@@ -19,6 +19,8 @@ enum State {
     Right,
     /// The opposite.
     Wrong,
+    /// It connects as it should, and nothing shows that it could have been otherwise.
+    Vacuous,
     /// Nothing, for this reason.
     Unknown(String),
 }
@@ -122,12 +124,15 @@ fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> Sta
     if contradicts(sighting.right[phase], through) {
         return State::Wrong;
     }
-    let (proven, lacking) = if through {
-        (effective_deny(evidence, term, phase, flow), "nothing that must be blocked was blocked beside it")
-    } else {
-        (controlled(evidence, phase, flow), "nothing beside it connected, and it did not connect again after removal")
-    };
-    if proven { State::Right } else { State::Unknown(format!("{}: {lacking}", sighting.flow)) }
+    match through {
+        true if effective_deny(evidence, term, phase, flow) => State::Right,
+        true => State::Vacuous,
+        false if controlled(evidence, phase, flow) => State::Right,
+        false => State::Unknown(format!(
+            "{}: nothing beside it connected, and it did not connect again after removal",
+            sighting.flow
+        )),
+    }
 }
 
 /// A block counts only beside something that connects: in the same phase from the same sender, to the same receiver or
@@ -204,7 +209,7 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
     let any = |state: fn(&State) -> bool| sights.iter().any(|sight| state(&sight.state));
     if any(|state| *state == State::Wrong) {
         failing.unwrap_or(Verdict::Inconclusive)
-    } else if any(|state| matches!(state, State::Unknown(_))) {
+    } else if any(|state| matches!(state, State::Unknown(_))) || !any(|state| *state == State::Right) {
         Verdict::Inconclusive
     } else {
         Verdict::Enforced
@@ -241,8 +246,9 @@ fn explain(
     let right = sights.iter().filter(|sight| sight.state == State::Right).count();
     let unknown = sights.iter().find_map(|sight| match &sight.state {
         State::Unknown(why) => Some(why.as_str()),
-        State::Right | State::Wrong => None,
+        State::Right | State::Wrong | State::Vacuous => None,
     });
+    let vacuous = sights.iter().any(|sight| sight.state == State::Vacuous);
     let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
     if verdict.is_failure() {
         if touching.is_empty() {
@@ -258,6 +264,7 @@ fn explain(
         }
         _ => match (unknown, unrefuted.first()) {
             (Some(why), _) => why.to_owned(),
+            (None, _) if vacuous => "nothing that must be blocked was blocked beside what it allows".to_owned(),
             (None, Some(fault)) => format!("nothing showed that it is not the case that {}", fault.as_if()),
             (None, None) => evidence.run.abandoned.unwrap_or("nothing was observed").to_owned(),
         },

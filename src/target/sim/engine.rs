@@ -12,7 +12,7 @@ use crate::core::model::world::World;
 use crate::core::oracle::{Answer, Assumptions};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -52,7 +52,7 @@ struct Inner {
     /// What each fault's engine has taken up; the first is the faithful one.
     views: Vec<View>,
     random: fastrand::Rng,
-    agents: BTreeMap<Endpoint, Arc<SimNet>>,
+    agents: BTreeMap<Endpoint, SimNet>,
 }
 
 /// What an engine with one set of faults has taken up, and what it still will.
@@ -102,7 +102,7 @@ impl Engine {
         Self { world, faults, delay: options.delay, inner: Mutex::new(inner) }
     }
 
-    pub(super) fn join(&self, endpoint: Endpoint, agent: Arc<SimNet>) {
+    pub(super) fn join(&self, endpoint: Endpoint, agent: SimNet) {
         self.lock().agents.insert(endpoint, agent);
     }
 
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Who answers at an endpoint, if anybody does.
-    pub(super) fn receiver(&self, to: &Endpoint) -> Option<(Endpoint, Arc<SimNet>)> {
+    pub(super) fn receiver(&self, to: &Endpoint) -> Option<(Endpoint, SimNet)> {
         let victim = Endpoint::Pod(PodId::new("y", "b"));
         if *to == victim && self.has(Fault::DeadReceiver) {
             return None;

@@ -9,15 +9,14 @@ mod net;
 
 pub use engine::SimOptions;
 
-use crate::agent::{self, AgentConfig, Control};
-use crate::core::catalogue::Blueprint;
+use crate::agent::{self, Gate};
+use crate::core::catalogue::{Blueprint, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
-use crate::core::model::world::{Node, Service, World};
+use crate::core::model::world::World;
 use crate::target::{Lane, LaneNames, Stream, Target, TargetError, identity};
 use engine::Engine;
 use net::SimNet;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Bytes that a control stream holds before the writer waits.
@@ -57,7 +56,7 @@ impl Target for SimTarget {
 
     async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
-        place(&mut world, &self.nodes());
+        furnish(&mut world, &self.nodes());
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
         Ok(SimLane { world, engine, names })
     }
@@ -82,16 +81,16 @@ impl Lane for SimLane {
 
     async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
         let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
-        let config = AgentConfig {
+        let gate = Gate {
             identity: identity(&self.names.suffix(), endpoint),
             token: self.names.token.clone(),
-            control: Control::Stdin,
+            start: self.names.lane.into(),
         };
-        let net = Arc::new(SimNet::new(endpoint.clone(), Arc::clone(&self.engine)));
-        self.engine.join(endpoint.clone(), Arc::clone(&net));
+        let net = SimNet::new(endpoint.clone(), Arc::clone(&self.engine));
+        self.engine.join(endpoint.clone(), net.clone());
         tokio::spawn(async move {
             // A session that breaks off shows at the controller's end.
-            let _ = agent::serve(theirs, &config, net).await;
+            let _ = agent::serve(theirs, gate, net).await;
         });
         Ok(Box::new(ours))
     }
@@ -99,37 +98,5 @@ impl Lane for SimLane {
     async fn close(self) -> Result<(), TargetError> {
         self.engine.leave();
         Ok(())
-    }
-}
-
-/// Spreads the pods over the nodes so that every namespace stands on several, and gives everything addresses.
-pub(crate) fn place(world: &mut World, nodes: &[String]) {
-    world.nodes = nodes.iter().map(|name| Node { name: name.clone(), addresses: Vec::new() }).collect();
-    let namespaces: Vec<String> = world.namespaces.iter().map(|namespace| namespace.id.clone()).collect();
-    let mut seen: Vec<usize> = vec![0; namespaces.len()];
-    for (number, pod) in (2u8..).zip(&mut world.pods) {
-        let namespace = namespaces.iter().position(|id| *id == pod.id.namespace).unwrap_or(0);
-        let node = (namespace + seen[namespace]) % nodes.len();
-        seen[namespace] += 1;
-        pod.node.clone_from(&nodes[node]);
-        // A simulation has fewer nodes than a network has subnets, so the cast keeps the number.
-        let subnet = node as u16;
-        pod.addresses = vec![
-            Ipv4Addr::new(10, 244, subnet as u8, number).into(),
-            Ipv6Addr::new(0xfd00, 0x10, 0x244, subnet, 0, 0, 0, number.into()).into(),
-        ];
-        pod.service = Some(Service {
-            name: pod.name.clone(),
-            addresses: vec![
-                Ipv4Addr::new(10, 96, 0, number).into(),
-                Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, number.into()).into(),
-            ],
-        });
-    }
-    for (number, external) in [10u8, 77, 78, 79].into_iter().zip(&mut world.externals) {
-        external.addresses = vec![
-            Ipv4Addr::new(203, 0, 113, number).into(),
-            Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, number.into()).into(),
-        ];
     }
 }

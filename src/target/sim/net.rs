@@ -16,16 +16,16 @@ const ROUND_TRIP: Duration = Duration::from_millis(1);
 const TCP_PACKETS: usize = 4;
 
 /// One agent's view of the simulated network.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SimNet {
     endpoint: Endpoint,
     engine: Arc<Engine>,
-    arrivals: Arrivals,
+    arrivals: Arc<Arrivals>,
 }
 
 impl SimNet {
     pub(super) fn new(endpoint: Endpoint, engine: Arc<Engine>) -> Self {
-        Self { endpoint, engine, arrivals: Arrivals::new(Clock::start()) }
+        Self { endpoint, engine, arrivals: Arc::new(Arrivals::new(Clock::start())) }
     }
 
     /// What comes of an attempt, or nothing when no answer comes.

@@ -1,7 +1,8 @@
 //! Cases in the names and addresses of a lane.
 
 use super::{CASES, world};
-use crate::core::catalogue::{Blueprint, Case, Instance, State};
+use crate::core::catalogue::{Blueprint, Case, Instance};
+use crate::core::model::state::State;
 use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::{Endpoint, Family, PodId};
 use crate::core::model::policy::{LabelSelector, Peer, Policy};

@@ -9,7 +9,7 @@ use super::{Answer, Assumptions, Decision, Reason, Undefined, answer, decide, se
 use crate::core::model::change::PolicyName;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::policy::{Direction, Policy};
-use crate::core::model::world::{Pod, World};
+use crate::core::model::world::{Phase, Pod, World};
 
 const ALLOW: Answer = Answer::Allow;
 const DENY: Answer = Answer::Deny;
@@ -107,12 +107,21 @@ fn reasons_name_every_rule_that_allows_and_every_isolation_that_denies() {
 
 #[test]
 fn a_side_answers_for_itself() {
-    let world = world();
-    let policies = policies(&[("x", "{podSelector: {}, policyTypes: [Egress]}")]);
-    let flow = flow("x/a y/a tcp 8080");
-    let side = |direction| side(&policies, &world, &flow, direction, Assumptions::default()).answer;
-    assert_eq!(side(Direction::Egress), DENY);
-    assert_eq!(side(Direction::Ingress), ALLOW);
+    let mut world = world();
+    pod(&mut world, "y/b").phase = Phase::Terminating;
+    let policies = policies(&[(
+        "x",
+        "{podSelector: {}, egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {pod: b}}}]}]}",
+    )]);
+    let check = |text: &str, direction, expected| {
+        let decision = side(&policies, &world, &flow(text), direction, Assumptions::default());
+        assert_eq!(decision.answer, expected, "{direction} of {text}");
+    };
+    check("x/a y/a tcp 8080", Direction::Egress, DENY);
+    check("x/a y/a tcp 8080", Direction::Ingress, ALLOW);
+    check("x/a z/b tcp 8080", Direction::Egress, ALLOW);
+    check("x/a y/b tcp 8080", Direction::Egress, open(Undefined::NotRunning));
+    check("x/a external:echo tcp 8080", Direction::Ingress, ALLOW);
 }
 
 #[test]

@@ -249,6 +249,18 @@ fn rules_1_to_10_normalise_the_object() {
             ..ROW
         },
         Row {
+            says: "8. So DoesNotExist does not match it.",
+            world: |world| {
+                pod(world, "y/a").labels.insert("team".to_owned(), String::new());
+            },
+            policies: &[(
+                "z",
+                "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchExpressions: [{key: team, operator: DoesNotExist}]}}]}]}",
+            )],
+            flows: &[("y/a z/b tcp 8080", DENY), ("z/a z/b tcp 8080", ALLOW)],
+            ..ROW
+        },
+        Row {
             says: "9. Protocols TCP, UDP, SCTP only (what else is written is refused: see the manifest's tests).",
             policies: &[("x", "{podSelector: {}, ingress: [{ports: [{protocol: SCTP, port: 8080}]}]}")],
             flows: &[("y/a x/a sctp 8080", ALLOW), ("y/a x/a tcp 8080", DENY), ("y/a x/a udp 8080", DENY)],

@@ -288,6 +288,21 @@ fn rules_15_to_19_find_ports_addresses_and_pods() {
             ],
             ..ROW
         },
+        Row {
+            says: "19. Nor can a named port be looked up on a pod that has ended.",
+            world: |world| {
+                pod(world, "y/a").phase = Phase::Terminating;
+                pod(world, "y/b").phase = Phase::Completed;
+            },
+            policies: &[("x", "{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: web}]}]}")],
+            flows: &[
+                ("x/a y/a tcp 9001", open(Undefined::NotRunning)),
+                ("x/a y/a tcp 8080", DENY),
+                ("x/a y/b tcp 9001", open(Undefined::NotRunning)),
+                ("x/a y/c tcp 9001", DENY),
+            ],
+            ..ROW
+        },
     ]);
 }
 

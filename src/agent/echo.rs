@@ -1,0 +1,150 @@
+//! What a probe carries and what comes back. The same over TCP and UDP.
+//!
+//! Both are [`LENGTH`] bytes, so that an answer is never longer than its request and nobody can use an agent to amplify
+//! traffic. They begin differently, so two agents cannot answer each other's answers for ever. Numbers are big-endian.
+//!
+//! | request | bytes | answer | bytes |
+//! |---|---|---|---|
+//! | `PTrq` | 4 | `PTan` | 4 |
+//! | version, 1 | 1 | version, 1 | 1 |
+//! | zeros | 3 | length of the identity | 1 |
+//! | epoch | 4 | zeros | 2 |
+//! | flow | 4 | nonce of the request | 16 |
+//! | nonce | 16 | source address that was seen, IPv4 as mapped IPv6 | 16 |
+//! | zeros | 144 | its port | 2 |
+//! | | | identity, UTF-8, and zeros | 134 |
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The length of a request and of an answer.
+pub(crate) const LENGTH: usize = 176;
+
+/// The longest identity, in bytes.
+pub(crate) const IDENTITY_LIMIT: usize = 128;
+
+pub(crate) type Packet = [u8; LENGTH];
+pub(crate) type Nonce = [u8; 16];
+
+const REQUEST: [u8; 5] = *b"PTrq\x01";
+const ANSWER: [u8; 5] = *b"PTan\x01";
+
+/// What a probe says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) epoch: u32,
+    pub(crate) flow: u32,
+    pub(crate) nonce: Nonce,
+}
+
+/// What the receiver says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) nonce: Nonce,
+    pub(crate) source: SocketAddr,
+    pub(crate) identity: String,
+}
+
+impl Request {
+    pub(crate) fn to_bytes(self) -> Packet {
+        let Self { epoch, flow, nonce } = self;
+        packet(&[&REQUEST, &[0; 3], &epoch.to_be_bytes(), &flow.to_be_bytes(), &nonce])
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::over(bytes, REQUEST)?;
+        let [_, _, _] = reader.take()?;
+        let epoch = u32::from_be_bytes(reader.take()?);
+        let flow = u32::from_be_bytes(reader.take()?);
+        Some(Self { epoch, flow, nonce: reader.take()? })
+    }
+}
+
+impl Answer {
+    pub(crate) fn to_bytes(&self) -> Packet {
+        let ip = match self.source.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let identity = self.identity.as_bytes();
+        let length = u8::try_from(identity.len()).unwrap_or(u8::MAX);
+        let port = self.source.port().to_be_bytes();
+        packet(&[&ANSWER, &[length, 0, 0], &self.nonce, &ip.octets(), &port, identity])
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::over(bytes, ANSWER)?;
+        let [length, _, _] = reader.take()?;
+        let length = usize::from(length);
+        let nonce = reader.take()?;
+        let ip = IpAddr::from(reader.take::<16>()?).to_canonical();
+        let source = SocketAddr::new(ip, u16::from_be_bytes(reader.take()?));
+        if length > IDENTITY_LIMIT {
+            return None;
+        }
+        let identity = std::str::from_utf8(reader.rest.get(..length)?).ok()?.to_owned();
+        Some(Self { nonce, source, identity })
+    }
+}
+
+/// The parts one after the other, and zeros. What does not fit is left out.
+fn packet(parts: &[&[u8]]) -> Packet {
+    let mut packet = [0; LENGTH];
+    for (to, from) in packet.iter_mut().zip(parts.iter().copied().flatten()) {
+        *to = *from;
+    }
+    packet
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn over(bytes: &'a [u8], kind: [u8; 5]) -> Option<Self> {
+        let rest = bytes.strip_prefix(&kind)?;
+        (bytes.len() == LENGTH).then_some(Self { rest })
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_request_survives(epoch: u32, flow: u32, nonce: Nonce) {
+            let request = Request { epoch, flow, nonce };
+            prop_assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+            prop_assert_eq!(Answer::parse(&request.to_bytes()), None);
+        }
+
+        #[test]
+        fn an_answer_survives(nonce: Nonce, ip: IpAddr, port: u16, identity in "[a-zé/-]{0,64}") {
+            let source = SocketAddr::new(ip.to_canonical(), port);
+            let answer = Answer { nonce, source, identity };
+            prop_assert_eq!(Request::parse(&answer.to_bytes()), None);
+            prop_assert_eq!(Answer::parse(&answer.to_bytes()), Some(answer));
+        }
+
+        #[test]
+        fn garbage_is_neither(bytes in proptest::collection::vec(any::<u8>(), 0..LENGTH * 2)) {
+            prop_assert_eq!(Request::parse(&bytes), None);
+            prop_assert_eq!(Answer::parse(&bytes), None);
+        }
+
+        #[test]
+        fn a_broken_tail_never_panics(tail: [u8; 32]) {
+            let mut bytes = packet(&[&ANSWER, &tail]);
+            Answer::parse(&bytes);
+            bytes[..5].copy_from_slice(&REQUEST);
+            Request::parse(&bytes[..LENGTH - 1]);
+        }
+    }
+}

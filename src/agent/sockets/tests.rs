@@ -1,0 +1,238 @@
+//! Real packets on the loopback interface, over both families.
+
+use super::*;
+use crate::agent::echo::{LENGTH, Packet};
+use crate::core::wire::Pace;
+use socket2::{Domain, SockRef, Socket, Type};
+use std::collections::HashSet;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+fn sockets(identity: &str) -> Sockets {
+    Sockets::new(identity.to_owned(), Clock::start())
+}
+
+fn flow(protocol: Protocol, to: SocketAddr, deadline_ms: u32) -> ProbeFlow {
+    let pace = Pace { deadline_ms, blocked_ms: 100, through_ms: 100, through_max_ms: 1000 };
+    ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace }
+}
+
+/// Attempts that shall be answered have all the time there is.
+async fn attempt(protocol: Protocol, to: SocketAddr) -> Outcome {
+    sockets("x/a").attempt(&flow(protocol, to, 999), 1).await
+}
+
+async fn short_attempt(protocol: Protocol, to: SocketAddr) -> Outcome {
+    sockets("x/a").attempt(&flow(protocol, to, 50), 1).await
+}
+
+/// Opens a port that was free an instant ago.
+async fn open(sockets: &Sockets, protocol: Protocol) -> u16 {
+    for _ in 0..20 {
+        let port = free_port(protocol);
+        if sockets.listen(&[ListenPort { protocol, port }]).await.is_empty() {
+            return port;
+        }
+    }
+    panic!("no free port for {protocol}");
+}
+
+fn free_port(protocol: Protocol) -> u16 {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    match protocol {
+        Protocol::Tcp => TcpListener::bind(any).unwrap().local_addr().unwrap().port(),
+        Protocol::Udp => std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap().port(),
+        Protocol::Sctp => unreachable!(),
+    }
+}
+
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let tried = timeout(Duration::from_secs(10), async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert!(tried.await.is_ok(), "not in ten seconds: {what}");
+}
+
+#[tokio::test]
+async fn an_echo_names_the_source_that_it_saw() {
+    for protocol in PROTOCOLS {
+        let receiver = sockets("y/b");
+        let port = open(&receiver, protocol).await;
+        for ip in LOOPBACKS {
+            let outcome = attempt(protocol, (ip, port).into()).await;
+            assert_eq!(outcome, Outcome::Connected { source: ip }, "{protocol} {ip}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_receiver_is_named() {
+    for protocol in PROTOCOLS {
+        let receiver = sockets("z/c");
+        let port = open(&receiver, protocol).await;
+        let outcome = attempt(protocol, (LOOPBACKS[0], port).into()).await;
+        assert_eq!(outcome, Outcome::WrongIdentity { answered: "z/c".to_owned() }, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    for protocol in PROTOCOLS {
+        for ip in LOOPBACKS {
+            let outcome = attempt(protocol, (ip, free_port(protocol)).into()).await;
+            assert_eq!(outcome, Outcome::Refused, "{protocol} {ip}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_echo_ends_by_reset() {
+    let listener = TcpListener::bind((LOOPBACKS[0], 0)).unwrap();
+    assert_eq!(short_attempt(Protocol::Tcp, listener.local_addr().unwrap()).await, Outcome::NoEcho);
+    let (mut connection, _) = listener.accept().unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut request = Vec::new();
+    assert_eq!(connection.read_to_end(&mut request).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_nonsense_is_no_echo() {
+    let listener = tokio::net::TcpListener::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut connection, &[b'x'; LENGTH]).await.unwrap();
+        connection
+    });
+    assert_eq!(attempt(Protocol::Tcp, to).await, Outcome::NoEcho);
+    answering.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reset_before_the_echo_is_a_reset() {
+    let listener = tokio::net::TcpListener::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let resetting = tokio::spawn(async move {
+        let (connection, _) = listener.accept().await.unwrap();
+        SockRef::from(&connection).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    assert_eq!(attempt(Protocol::Tcp, to).await, Outcome::Reset);
+    resetting.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_datagram_that_nobody_reads_times_out() {
+    let silent = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+    assert_eq!(short_attempt(Protocol::Udp, silent.local_addr().unwrap()).await, Outcome::TimedOut);
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_answers_times_out() {
+    // A listener whose queue is full drops every SYN.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from((LOOPBACKS[0], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let to = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = TcpStream::connect_timeout(&to, Duration::from_millis(100)) {
+        waiting.push(connection);
+        assert!(waiting.len() < 100, "the queue is never full");
+    }
+    assert_eq!(short_attempt(Protocol::Tcp, to).await, Outcome::TimedOut);
+}
+
+#[tokio::test]
+async fn an_answer_to_another_request_is_ignored() {
+    let receiver = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let to = receiver.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        let mut request: Packet = [0; LENGTH];
+        let (length, source) = receiver.recv_from(&mut request).await.unwrap();
+        assert_eq!(length, LENGTH);
+        let request = Request::parse(&request).unwrap();
+        let mut answer = Answer { nonce: [0; 16], source, identity: "z/c".to_owned() };
+        receiver.send_to(&answer.to_bytes(), source).await.unwrap();
+        receiver.send_to(b"garbage", source).await.unwrap();
+        answer = Answer { nonce: request.nonce, source, identity: "y/b".to_owned() };
+        receiver.send_to(&answer.to_bytes(), source).await.unwrap();
+    });
+    assert_eq!(attempt(Protocol::Udp, to).await, Outcome::Connected { source: LOOPBACKS[0] });
+    answering.await.unwrap();
+}
+
+#[tokio::test]
+async fn arrivals_count_even_when_the_answer_is_lost() {
+    let receiver = sockets("y/b");
+    let port = open(&receiver, Protocol::Udp).await;
+    let request = Request { epoch: 4, flow: 9, nonce: [1; 16] };
+    let mut source = None;
+    for _ in 0..3 {
+        let sender = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+        sender.send_to(&request.to_bytes(), (LOOPBACKS[0], port)).await.unwrap();
+        source = Some(sender.local_addr().unwrap());
+    }
+    let mut told = Vec::new();
+    until("three datagrams counted", async || {
+        receiver.drain().await;
+        told.extend(receiver.arrivals().take());
+        told.last().is_some_and(|arrival| arrival.count == 3)
+    })
+    .await;
+    let last = told.last().unwrap();
+    assert_eq!((last.epoch, last.flow, Some(last.source)), (4, 9, source));
+    assert!(last.first_us <= last.last_us);
+}
+
+#[tokio::test]
+async fn garbage_is_neither_counted_nor_answered() {
+    let receiver = sockets("y/b");
+    let port = open(&receiver, Protocol::Udp).await;
+    let sender = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let request = Request { epoch: 4, flow: 9, nonce: [1; 16] }.to_bytes();
+    for datagram in [&request[..LENGTH - 1], &[&request[..], &[0]].concat(), b"", &request] {
+        sender.send_to(datagram, (LOOPBACKS[0], port)).await.unwrap();
+    }
+    let mut answer = [0; LENGTH + 1];
+    let answered = timeout(Duration::from_secs(10), sender.recv(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(answered, LENGTH);
+    assert_eq!(receiver.arrivals().take()[0].count, 1);
+    assert_eq!(sender.try_recv(&mut answer).unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn every_attempt_has_a_source_port_of_its_own() {
+    let silent = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let prober = sockets("x/a");
+    let flow = flow(Protocol::Udp, silent.local_addr().unwrap(), 1);
+    for _ in 0..200 {
+        prober.attempt(&flow, 1).await;
+    }
+    let mut ports = HashSet::new();
+    let mut datagram = [0; LENGTH];
+    while ports.len() < 200 {
+        let (_, source) = timeout(Duration::from_secs(10), silent.recv_from(&mut datagram)).await.unwrap().unwrap();
+        assert!((20_000..61_000).contains(&source.port()));
+        assert!(ports.insert(source.port()), "{source} came twice");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_reported_and_an_open_one_stays_open() {
+    let (first, second) = (sockets("y/b"), sockets("z/c"));
+    for protocol in PROTOCOLS {
+        let port = ListenPort { protocol, port: open(&first, protocol).await };
+        assert!(first.listen(&[port]).await.is_empty());
+        let failed = second.listen(&[port]).await;
+        assert_eq!(failed.iter().map(|failure| failure.port).collect::<Vec<_>>(), [port]);
+        assert!(failed[0].reason.contains("in use"), "{}", failed[0].reason);
+    }
+    let sctp = ListenPort { protocol: Protocol::Sctp, port: 9 };
+    assert_eq!(first.listen(&[sctp]).await[0].port, sctp);
+}

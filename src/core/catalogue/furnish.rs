@@ -1,0 +1,36 @@
+//! A world with places and addresses, where no target gives it any: in simulations and for whatever is told offline.
+
+use crate::core::model::world::{Node, Service, World};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Spreads the pods over the nodes so that every namespace stands on several, and gives everything addresses.
+pub fn furnish(world: &mut World, nodes: &[String]) {
+    world.nodes = nodes.iter().map(|name| Node { name: name.clone(), addresses: Vec::new() }).collect();
+    let namespaces: Vec<String> = world.namespaces.iter().map(|namespace| namespace.id.clone()).collect();
+    let mut seen: Vec<usize> = vec![0; namespaces.len()];
+    for (number, pod) in (2u8..).zip(&mut world.pods) {
+        let namespace = namespaces.iter().position(|id| *id == pod.id.namespace).unwrap_or(0);
+        let node = (namespace + seen[namespace]) % nodes.len();
+        seen[namespace] += 1;
+        pod.node.clone_from(&nodes[node]);
+        // A simulation has fewer nodes than a network has subnets, so the cast keeps the number.
+        let subnet = node as u16;
+        pod.addresses = vec![
+            Ipv4Addr::new(10, 244, subnet as u8, number).into(),
+            Ipv6Addr::new(0xfd00, 0x10, 0x244, subnet, 0, 0, 0, number.into()).into(),
+        ];
+        pod.service = Some(Service {
+            name: pod.name.clone(),
+            addresses: vec![
+                Ipv4Addr::new(10, 96, 0, number).into(),
+                Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, number.into()).into(),
+            ],
+        });
+    }
+    for (number, external) in [10u8, 77, 78, 79].into_iter().zip(&mut world.externals) {
+        external.addresses = vec![
+            Ipv4Addr::new(203, 0, 113, number).into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, number.into()).into(),
+        ];
+    }
+}

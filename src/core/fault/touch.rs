@@ -1,0 +1,55 @@
+//! Which terms a fault makes fail, as its model says: what the lab and the simulation are examined against.
+
+use super::experiment::Experiment;
+use super::plan::{differ, scope};
+use super::reading::{Reach, Reading, both};
+use super::term::Term;
+use super::{Fault, FaultAt};
+use crate::core::model::flow::Flow;
+use crate::core::model::policy::Direction;
+
+/// The terms that a network with `fault` is seen to ignore when `flows` are probed.
+pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<Term> {
+    let Some(faulty) = experiment.reading(fault.fault, Reach::Everywhere) else { return Vec::new() };
+    let faithful = Reading::faithful(experiment);
+    let world = &experiment.world;
+    let does = |phase: usize, flow: &Flow| {
+        let side = |direction| {
+            let place = scope(world, flow);
+            let bears = fault.scope.as_ref().is_none_or(|scope| scope.reaches(world, flow, place, direction));
+            if bears { faulty.side(phase, flow, direction) } else { faithful.side(phase, flow, direction) }
+        };
+        both(side(Direction::Egress), side(Direction::Ingress))
+    };
+    let phases = experiment.phases().len();
+    experiment
+        .terms()
+        .into_iter()
+        .filter(|term| {
+            experiment.reading(fault.fault, Reach::Term(term)).is_some_and(|ignoring| {
+                flows.iter().any(|flow| {
+                    (0..phases).any(|phase| {
+                        let right = faithful.answer(phase, flow);
+                        differ(right, ignoring.answer(phase, flow)) && differ(right, does(phase, flow))
+                    })
+                })
+            })
+        })
+        .collect()
+}
+
+/// Every way of ignoring a term that one of `flows` would show.
+pub fn shown(experiment: &Experiment, term: &Term, flows: &[Flow]) -> Vec<Fault> {
+    let faithful = Reading::faithful(experiment);
+    let phases = experiment.phases().len();
+    Fault::ALL
+        .into_iter()
+        .filter(|fault| {
+            experiment.reading(*fault, Reach::Term(term)).is_some_and(|reading| {
+                (0..phases).any(|phase| {
+                    flows.iter().any(|flow| differ(faithful.answer(phase, flow), reading.answer(phase, flow)))
+                })
+            })
+        })
+        .collect()
+}

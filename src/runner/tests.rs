@@ -1,0 +1,211 @@
+//! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
+
+use super::{Interrupt, Job, Settings, run};
+use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
+use crate::core::event::{Event, RunEnd, RunEvent};
+use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
+use crate::core::model::state::State;
+use crate::core::oracle::Assumptions;
+use crate::core::verdict::{RunResult, Verdict, judge};
+use crate::target::sim::{SimOptions, SimTarget};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+const SEED: u64 = 7;
+
+fn settings() -> Settings {
+    Settings {
+        profile: "full".to_owned(),
+        settle: Duration::from_secs(10),
+        hold: Duration::from_secs(1),
+        hold_attempts: 20,
+        timeout: Duration::from_secs(100_000),
+        lanes: 4,
+        seed: SEED,
+        faults: Vec::new(),
+    }
+}
+
+/// Runs cases on a simulated network, on a clock that does not make anybody wait.
+fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let events = runtime.block_on(async {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let (_interrupt, interrupts) = mpsc::channel::<Interrupt>(1);
+        let job = Job {
+            run: "sim000".to_owned(),
+            token: "token".to_owned(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            cases,
+            settings: settings(),
+        };
+        run(SimTarget::new(options), job, sender, interrupts).await;
+        let mut all = Vec::new();
+        while let Some(event) = events.recv().await {
+            all.push(event);
+        }
+        all
+    });
+    (judge(&events).unwrap(), events)
+}
+
+fn with(fault: &str) -> SimOptions {
+    SimOptions { faults: vec![fault.parse().unwrap()], ..SimOptions::default() }
+}
+
+/// `case: term` of every term with one of these verdicts.
+fn terms(result: &RunResult, verdicts: impl Fn(Verdict) -> bool) -> BTreeSet<String> {
+    let of_case = |case: &crate::core::verdict::CaseResult| -> Vec<String> {
+        case.terms
+            .iter()
+            .filter(|term| verdicts(term.verdict))
+            .map(|term| format!("{}: {}", case.id, term.id))
+            .collect()
+    };
+    result.cases.iter().flat_map(of_case).collect()
+}
+
+/// `case: term` of every term that the fault's model says is touched.
+fn expected(fault: &FaultAt) -> BTreeSet<String> {
+    let mut expected = BTreeSet::new();
+    for case in Catalogue::embedded().cases().iter().filter(|case| case.property.is_none()) {
+        let mut world = Blueprint::embedded().world("sim0000");
+        furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
+        let instance = case.instantiate(&world, "sim0000");
+        let start = State { policies: Vec::new(), world };
+        let world = instance.setup.iter().fold(start, State::after).world;
+        let assumptions = Assumptions { ip_block_matches_pods: true };
+        let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+        let flows = plan::choose(&experiment, SEED);
+        let masked = |id: &str| case.masked.iter().any(|masked| masked.term == id);
+        let terms = touched(&experiment, fault, &flows).into_iter().map(|term| term.id()).filter(|id| !masked(id));
+        expected.extend(terms.map(|term| format!("{}: {term}", case.id)));
+    }
+    expected
+}
+
+fn all_cases() -> Vec<Case> {
+    Catalogue::embedded().cases().to_vec()
+}
+
+fn some_cases(ids: &[&str]) -> Vec<Case> {
+    ids.iter().map(|id| Catalogue::embedded().case(id).unwrap().clone()).collect()
+}
+
+/// What a failed exam needs to be understood.
+fn story(result: &RunResult) -> String {
+    let mut story = format!("{}\n", result.headline);
+    for case in result.cases.iter().filter(|case| case.verdict != Verdict::Enforced) {
+        story.push_str(&format!("{} {} {:?}\n", case.verdict, case.id, case.reason));
+        for term in case.terms.iter().filter(|term| term.verdict != Verdict::Enforced) {
+            story.push_str(&format!("    {} {}: {}\n", term.verdict, term.id, term.explanation));
+        }
+    }
+    story
+}
+
+#[test]
+fn a_healthy_network_enforces_every_term() {
+    let (result, events) = simulate(SimOptions::default(), all_cases());
+    assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+    let others = terms(&result, |verdict| verdict != Verdict::Enforced);
+    assert!(others.is_empty(), "{}", story(&result));
+    assert_eq!(result.end, Some(RunEnd::Completed));
+    assert!(matches!(events.last().unwrap().event, Event::RunEnded { .. }));
+}
+
+#[test]
+fn late_and_lossy_networks_are_no_finding() {
+    for fault in ["slow", "packet-loss"] {
+        for seed in 0..3 {
+            let (result, _) = simulate(SimOptions { seed, ..with(fault) }, all_cases());
+            assert_eq!(result.verdict, Verdict::Enforced, "{fault} {seed}: {}", story(&result));
+        }
+    }
+}
+
+#[test]
+fn every_misreading_is_found_in_exactly_the_terms_that_it_touches() {
+    let mut failures = String::new();
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.is_misreading()) {
+        let (result, _) = simulate(with(fault.name()), all_cases());
+        let found = terms(&result, Verdict::is_failure);
+        // A case that relies on a property which such a network does not show is not scored.
+        let unscored: Vec<String> = (result.cases.iter())
+            .filter(|case| case.verdict == Verdict::Undefined)
+            .map(|case| format!("{}: ", case.id))
+            .collect();
+        let mut expected = expected(&fault.into());
+        expected.retain(|term| !unscored.iter().any(|case| term.starts_with(case)));
+        let missed: Vec<_> = expected.difference(&found).collect();
+        let alarms: Vec<_> = found.difference(&expected).collect();
+        let named = result.behaves_like.contains(&FaultAt::from(fault).describe());
+        if expected.is_empty() || !missed.is_empty() || !alarms.is_empty() || !named {
+            failures.push_str(&format!(
+                "{fault}\ntouched: {}\nmissed: {missed:#?}\nfalse: {alarms:#?}\nnamed: {:?}\n",
+                expected.len(),
+                result.behaves_like
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn without_an_engine_no_allow_is_called_enforced() {
+    let (result, _) = simulate(with("no-engine"), all_cases());
+    for term in result.cases.iter().flat_map(|case| &case.terms) {
+        let verdict = if term.isolation { Verdict::Ignored } else { Verdict::Inconclusive };
+        assert_eq!(term.verdict, verdict, "{} {}", term.id, term.explanation);
+    }
+}
+
+#[test]
+fn what_is_not_the_engines_is_inconclusive() {
+    for fault in ["dead-receiver", "wrong-identity"] {
+        let (result, _) = simulate(with(fault), all_cases());
+        assert_eq!(result.verdict, Verdict::Inconclusive, "{fault}: {}", story(&result));
+    }
+}
+
+#[test]
+fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
+    for fault in ["no-engine@node=n2", "ignore-ingress@family=ipv6", "ignore-egress@path=cluster-ip", "ignore-ingress@placement=same-node"] {
+        let cases = some_cases(&["deny-ingress-to-one-pod", "deny-egress-of-one-pod", "allow-by-pod", "default-deny-both"]);
+        let (result, _) = simulate(with(fault), cases);
+        let at: FaultAt = fault.parse().unwrap();
+        assert!(result.behaves_like.contains(&at.describe()), "{fault}: {:?}\n{}", result.behaves_like, story(&result));
+        assert!(result.verdict.is_failure(), "{fault}: {}", story(&result));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_run_and_what_was_seen_is_kept() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let events = runtime.block_on(async {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let (interrupt, interrupts) = mpsc::channel(1);
+        let job = Job {
+            run: "sim000".to_owned(),
+            token: "token".to_owned(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            cases: all_cases(),
+            settings: settings(),
+        };
+        let running = tokio::spawn(run(SimTarget::new(SimOptions::default()), job, sender, interrupts));
+        let mut all = Vec::new();
+        while let Some(event) = events.recv().await {
+            if matches!(event.event, Event::CaseEnded { .. }) {
+                let _ = interrupt.try_send(Interrupt::Sigterm);
+            }
+            all.push(event);
+        }
+        running.await.unwrap();
+        all
+    });
+    let result = judge(&events).unwrap();
+    assert_eq!(result.end, Some(RunEnd::Interrupted { signal: "SIGTERM".to_owned() }));
+    assert!(result.cases.iter().any(|case| case.verdict == Verdict::Enforced));
+    assert!(result.cases.iter().any(|case| case.verdict == Verdict::Skipped));
+}
