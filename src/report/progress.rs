@@ -129,8 +129,10 @@ impl Progress {
 impl Live {
     fn new(lines: bool) -> Self {
         let bars = MultiProgress::new();
-        let run =
-            bars.add(ProgressBar::new(0).with_style(template("{msg}  {pos}/{len} cases  {elapsed} {wide_bar:.dim}")));
+        let run = bars.add(
+            ProgressBar::new(0)
+                .with_style(template("{msg}  {pos}/{len} cases  {elapsed}  {wide_bar:.dim}").progress_chars("━╸ ")),
+        );
         Self { bars, run, lanes: BTreeMap::new(), lines }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn detail(page: &mut Page, case: &CaseResult, verbose: u8) {
     page.line(head.toned(format!(" {} ", case.id), Tone::Strong).toned(rule, Tone::Dim));
     page.paragraph(Line::new(), 0, &case.title, Tone::Plain);
 
-    let explained = case.terms.iter().any(|term| is_noteworthy(term));
+    let explained = case.terms.iter().any(is_noteworthy);
     if let Some(reason) = case.reason.as_ref().filter(|_| !explained) {
         page.paragraph(Line::new(), 0, &format!("Why: {reason}"), Tone::Plain);
     }
