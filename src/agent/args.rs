@@ -1,6 +1,6 @@
 //! The agent's few arguments, without a crate for them.
 
-use crate::agent::echo::IDENTITY_LIMIT;
+use crate::agent::echo::{IDENTITY_LIMIT, is_identity};
 use std::ffi::OsString;
 
 /// Where the token is looked for. Not an argument: those show in the process list.
@@ -67,8 +67,8 @@ pub(super) fn parse(
             return error(format!("`{name}` is given twice"));
         }
     }
-    let Some(identity) = identity.filter(|identity| (1..=IDENTITY_LIMIT).contains(&identity.len())) else {
-        return error(format!("`--identity` has to name the agent in 1 to {IDENTITY_LIMIT} bytes"));
+    let Some(identity) = identity.filter(|identity| is_identity(identity)) else {
+        return error(format!("`--identity` has to name the agent in 1 to {IDENTITY_LIMIT} printable bytes"));
     };
     let control = match control.as_deref() {
         Some("stdin") => Control::Stdin,
@@ -126,6 +126,7 @@ mod tests {
             ("", Some("t"), "--identity"),
             ("--identity", Some("t"), "needs a value"),
             ("--identity x/a", Some("t"), "--control"),
+            ("--identity x/\u{7} --control 1", Some("t"), "printable"),
             ("--identity x/a --control 0", Some("t"), "not `0`"),
             ("--identity x/a --control 65536", Some("t"), "not `65536`"),
             ("--identity x/a --identity y/a", Some("t"), "twice"),

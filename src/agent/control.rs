@@ -3,6 +3,7 @@
 use crate::agent::handshake::{Gate, Link};
 use crate::agent::net::Net;
 use crate::agent::orders::Agent;
+use crate::agent::session::SessionEnd;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -47,7 +48,11 @@ pub(super) async fn serve<N: Net>(agent: &mut Agent<N>, gate: Gate, listeners: V
             },
         };
         next = tokio::select! {
-            _end = agent.serve(link) => None,
+            end = agent.serve(link) => match end {
+                // It was gone all that time.
+                SessionEnd::Silent => return,
+                SessionEnd::Closed | SessionEnd::Refused(_) | SessionEnd::Broken(_) => None,
+            },
             newer = links.recv() => newer,
         };
     }
@@ -73,5 +78,21 @@ async fn admit(
             }
             drop(permit);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Clock, Sockets};
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_without_a_controller_ends() {
+        let mut agent = Agent::new(Sockets::new("x/a".to_owned(), Clock::start()));
+        let gate = Gate { identity: "x/a".to_owned(), token: "secret".to_owned(), start: 1 };
+        let begin = Instant::now();
+        serve(&mut agent, gate, Vec::new(), ORPHANED).await;
+        assert_eq!(begin.elapsed().as_secs(), ORPHANED.as_secs());
     }
 }

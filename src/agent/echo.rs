@@ -78,12 +78,14 @@ impl Answer {
         let nonce = reader.take()?;
         let ip = IpAddr::from(reader.take::<16>()?).to_canonical();
         let source = SocketAddr::new(ip, u16::from_be_bytes(reader.take()?));
-        if length > IDENTITY_LIMIT {
-            return None;
-        }
         let identity = std::str::from_utf8(reader.rest.get(..length)?).ok()?.to_owned();
-        Some(Self { nonce, source, identity })
+        is_identity(&identity).then_some(Self { nonce, source, identity })
     }
+}
+
+/// A name that an agent may have. Reports show it, so it must not steer a terminal.
+pub(crate) fn is_identity(name: &str) -> bool {
+    (1..=IDENTITY_LIMIT).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 /// The parts one after the other, and zeros. What does not fit is left out.
@@ -126,11 +128,17 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_survives(nonce: Nonce, ip: IpAddr, port: u16, identity in "[a-zé/-]{0,64}") {
+        fn an_answer_survives(nonce: Nonce, ip: IpAddr, port: u16, identity in "[a-zé/-]{1,64}") {
             let source = SocketAddr::new(ip.to_canonical(), port);
             let answer = Answer { nonce, source, identity };
             prop_assert_eq!(Request::parse(&answer.to_bytes()), None);
             prop_assert_eq!(Answer::parse(&answer.to_bytes()), Some(answer));
+        }
+
+        #[test]
+        fn a_name_that_steers_terminals_is_no_answer(nonce: Nonce, source: SocketAddr) {
+            let answer = Answer { nonce, source, identity: "x/\u{1b}[2J".to_owned() };
+            prop_assert_eq!(Answer::parse(&answer.to_bytes()), None);
         }
 
         #[test]

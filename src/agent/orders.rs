@@ -2,13 +2,12 @@
 
 use crate::agent::book::Book;
 use crate::agent::clock::Clock;
-use crate::agent::echo::IDENTITY_LIMIT;
+use crate::agent::echo::is_identity;
 use crate::agent::net::Net;
-use crate::agent::prober::Prober;
+use crate::agent::prober::{Prober, Probing};
 use crate::core::wire::{FlowStreak, FromAgent, Pace, ProbeFlow, ToAgent};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Entries of one report: far below the frame limit even when each is as long as can be.
@@ -26,7 +25,7 @@ pub struct Agent<N> {
     prober: Prober<N>,
     newest: Option<u32>,
     book: Arc<Book>,
-    probing: JoinSet<()>,
+    probing: Probing,
 }
 
 impl<N: Net> Agent<N> {
@@ -35,7 +34,7 @@ impl<N: Net> Agent<N> {
         let net = Arc::new(net);
         let prober = Prober::new(Arc::clone(&net));
         let book = Arc::new(Book::new(0, std::iter::empty()));
-        Self { net, prober, newest: None, book, probing: JoinSet::new() }
+        Self { net, prober, newest: None, book, probing: Probing::default() }
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -75,7 +74,7 @@ impl<N: Net> Agent<N> {
     }
 
     async fn stop(&mut self, answers: &Sender<FromAgent>) {
-        self.probing.shutdown().await;
+        self.probing.stop().await;
         send_streaks(answers, self.book.epoch(), self.book.take_all()).await;
     }
 
@@ -138,8 +137,8 @@ fn check(newest: Option<u32>, epoch: u32, flows: &[ProbeFlow]) -> Result<(), Str
             Err(format!("flow {}: a deadline of {deadline_ms} ms is not before the first retransmission", flow.flow))
         } else if blocked_ms < SHORTEST_MS || through_ms < SHORTEST_MS {
             Err(format!("flow {}: less than {SHORTEST_MS} ms between attempts", flow.flow))
-        } else if flow.identity.len() > IDENTITY_LIMIT {
-            Err(format!("flow {}: an identity of more than {IDENTITY_LIMIT} bytes", flow.flow))
+        } else if !is_identity(&flow.identity) {
+            Err(format!("flow {}: no agent can have the expected identity", flow.flow))
         } else {
             Ok(())
         }

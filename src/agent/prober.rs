@@ -7,7 +7,7 @@ use crate::core::model::observation::Outcome;
 use crate::core::wire::ProbeFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,6 +20,22 @@ pub(crate) struct Prober<N> {
 impl<N> Clone for Prober<N> {
     fn clone(&self) -> Self {
         Self { net: Arc::clone(&self.net), permits: Arc::clone(&self.permits) }
+    }
+}
+
+/// An epoch that goes on.
+#[derive(Default)]
+pub(crate) struct Probing {
+    tasks: JoinSet<()>,
+    /// Tells the flows to end by going away.
+    stop: Option<watch::Sender<()>>,
+}
+
+impl Probing {
+    /// Ends it: afterwards every attempt's socket is closed, and what was in flight is never entered.
+    pub(crate) async fn stop(&mut self) {
+        self.stop = None;
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -36,26 +52,35 @@ impl<N: Net> Prober<N> {
         Self { net, permits }
     }
 
-    /// Begins to probe. Dropping the set ends it: what is in flight is never entered.
-    pub(crate) fn start(&self, flows: Vec<ProbeFlow>, book: &Arc<Book>) -> JoinSet<()> {
+    /// Begins to probe.
+    pub(crate) fn start(&self, flows: Vec<ProbeFlow>, book: &Arc<Book>) -> Probing {
         let now = Instant::now();
         let total = u32::try_from(flows.len()).unwrap_or(u32::MAX).max(1);
+        let (stop, stopped) = watch::channel(());
         let mut tasks = JoinSet::new();
         for (place, flow) in flows.into_iter().enumerate() {
             // First attempts are spread over one interval, so that an epoch does not begin with a burst.
             let share = f64::from(u32::try_from(place).unwrap_or(u32::MAX)) / f64::from(total);
             let first = now + Duration::from_millis(flow.pace.blocked_ms.into()).mul_f64(share);
-            tasks.spawn(self.clone().probe(Arc::new(flow), place, first, Arc::clone(book)));
+            tasks.spawn(self.clone().probe(Arc::new(flow), place, first, Arc::clone(book), stopped.clone()));
         }
-        tasks
+        Probing { tasks, stop: Some(stop) }
     }
 
-    async fn probe(self, flow: Arc<ProbeFlow>, place: usize, first: Instant, book: Arc<Book>) {
+    async fn probe(
+        self,
+        flow: Arc<ProbeFlow>,
+        place: usize,
+        first: Instant,
+        book: Arc<Book>,
+        mut stopped: watch::Receiver<()>,
+    ) {
         let mut pacing = Pacing::new(flow.pace, first);
         let mut attempts = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
+                _ = stopped.changed() => return attempts.shutdown().await,
                 Some(ended) = attempts.join_next() => {
                     let Attempt { number, began_us, outcome } = ended.unwrap_or_else(|panic| Attempt {
                         number: pacing.youngest(),

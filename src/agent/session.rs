@@ -56,15 +56,15 @@ impl<N: Net> Agent<N> {
         let (urgent, urgent_queue) = mpsc::channel(QUEUE);
         let (answers, answer_queue) = mpsc::channel(QUEUE);
         let (orders, order_queue) = mpsc::channel(QUEUE);
-        let mut reading = Box::pin(read(link.reader, self.clock(), urgent, orders));
+        let reading = read(link.reader, self.clock(), urgent, orders);
         let mut writing = Box::pin(write(link.writer, urgent_queue, answer_queue));
         let working = self.work(order_queue, answers);
         let end = tokio::select! {
             end = &mut writing => return end.map_or_else(SessionEnd::from, |()| SessionEnd::Closed),
-            end = &mut reading => return end,
+            end = reading => return end,
             end = working => end,
         };
-        // The work ends by itself only with a refusal, which the controller shall read.
+        // A refusal, or the answers to a controller that says no more but still listens.
         let _ = timeout(FAREWELL, writing).await;
         end
     }
@@ -108,13 +108,12 @@ async fn read<R: AsyncRead + Unpin>(
                 urgent.try_send(FromAgent::Pong { id, at_us: clock.now_us() }).map_err(|_| ())
             }
             Ok(Some(message)) => orders.try_send(Order::Message(message)).map_err(|_| ()),
-            Ok(None) => return SessionEnd::Closed,
+            Ok(None) => break,
             Err(LinkError::Frame(broken)) => {
                 if orders.try_send(Order::Nonsense(broken.to_string())).is_err() {
                     return SessionEnd::Broken(broken.into());
                 }
-                // Whoever takes the order ends the conversation.
-                std::future::pending().await
+                break;
             }
             Err(broken) => return SessionEnd::Broken(broken),
         };
@@ -122,6 +121,9 @@ async fn read<R: AsyncRead + Unpin>(
             return SessionEnd::Refused("the controller does not read its answers".to_owned());
         }
     }
+    // The orders that were given are still obeyed; whoever takes the last one ends the conversation.
+    drop(orders);
+    std::future::pending().await
 }
 
 /// Ends well once nobody can answer any more and the last answer is written.

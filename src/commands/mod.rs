@@ -2,6 +2,7 @@
 
 mod agent;
 mod cases;
+mod catalogue;
 mod completions;
 mod lab;
 mod man;

@@ -3,7 +3,11 @@
 //! Namespaces can be entered only while a process has one thread, so there is no test harness here. `cargo test --test lab
 //! -- NAME` runs the tests whose name contains NAME.
 
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a test program says on the terminal what it found")]
+
 mod basics;
+mod enforcement;
+mod faults;
 mod stub;
 mod support;
 
@@ -57,6 +61,9 @@ fn run(filter: &str) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if filter == "hold" {
+        return runtime.block_on(basics::hold()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let mut failures = 0;
     let mut test = |name: &str, result: &dyn Fn() -> Result| {
         if !name.contains(filter) {
@@ -71,5 +78,7 @@ fn run(filter: &str) -> ExitCode {
         }
     };
     basics::all(&runtime, &mut test);
+    enforcement::all(&runtime, &mut test);
+    faults::all(&runtime, &mut test);
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 /// How many source ports are tried before an attempt is given up.
-const TRIES: usize = 64;
+const TRIES: usize = 16;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;

@@ -24,7 +24,12 @@ pub(super) fn unable(error: &Error) -> Outcome {
     Outcome::ProbeError { message: error.to_string() }
 }
 
-/// The source port is taken, or its connection to this receiver not yet forgotten: another port will do.
+/// No source port would do. The last error matters: a system without an address of the family says the same of each.
+pub(super) fn no_source(last: Option<Error>) -> Outcome {
+    unable(&last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
+}
+
+/// The source port is taken, or its connection to this receiver not yet forgotten: another port may do.
 pub(super) fn port_taken(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable)
 }

@@ -1,7 +1,7 @@
 //! Probes over TCP.
 
 use super::bind::sources;
-use super::errors::{outcome, port_taken};
+use super::errors::{no_source, outcome, port_taken};
 use super::{RETRY, Shared, judge};
 use crate::agent::echo::{Answer, LENGTH, Packet, Request};
 use crate::core::model::observation::Outcome;
@@ -43,14 +43,15 @@ pub(super) async fn attempt(shared: &Shared, flow: &ProbeFlow, request: Request,
 }
 
 async fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<TcpStream, Outcome> {
+    let mut taken = None;
     for socket in sources(shared, flow, Type::STREAM) {
         match TcpSocket::from_std_stream(socket?.into()).connect(flow.to).await {
             Ok(stream) => return Ok(stream),
-            Err(error) if port_taken(&error) => {}
+            Err(error) if port_taken(&error) => taken = Some(error),
             Err(error) => return Err(outcome(&error)),
         }
     }
-    Err(Outcome::ProbeError { message: "no free source port".to_owned() })
+    Err(no_source(taken))
 }
 
 async fn exchange(mut stream: TcpStream, request: Request) -> std::io::Result<Packet> {
@@ -66,9 +67,11 @@ pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>,
         Ok(listener) => listener,
         Err(_) => return,
     };
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
+    loop {
         match listener.accept().await {
             Ok((stream, source)) => {
+                // Not before there is a connection: idle ports would use the permits up.
+                let permit = Arc::clone(&connections).acquire_owned().await;
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
                     let _ = timeout(CONNECTION, answer(stream, source, &shared)).await;

@@ -1,7 +1,7 @@
 //! Probes over UDP.
 
 use super::bind::sources;
-use super::errors::{outcome, port_taken};
+use super::errors::{no_source, outcome, port_taken};
 use super::{RETRY, Shared, judge};
 use crate::agent::echo::{Answer, LENGTH, Request};
 use crate::core::model::observation::Outcome;
@@ -53,15 +53,16 @@ async fn exchange(shared: &Shared, flow: &ProbeFlow, request: Request) -> Outcom
 
 /// Connecting a datagram socket sends nothing; it lets the kernel deliver ICMP errors.
 fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<UdpSocket, Outcome> {
+    let mut taken = None;
     for socket in sources(shared, flow, Type::DGRAM) {
         let socket = socket?;
         match socket.connect(&flow.to.into()).and_then(|()| UdpSocket::from_std(socket.into())) {
             Ok(socket) => return Ok(socket),
-            Err(error) if port_taken(&error) => {}
+            Err(error) if port_taken(&error) => taken = Some(error),
             Err(error) => return Err(outcome(&error)),
         }
     }
-    Err(Outcome::ProbeError { message: "no free source port".to_owned() })
+    Err(no_source(taken))
 }
 
 /// A port that counts and answers datagrams.

@@ -8,12 +8,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
-
-/// How long an agent may take to end after its input has ended.
-const END_DEADLINE: Duration = Duration::from_secs(5);
+use tokio::time::Instant;
 
 /// A running agent.
 #[derive(Debug)]
@@ -62,8 +59,8 @@ impl Agent {
     }
 
     /// Waits for its end, which [`Agent::dismiss`] brought about, and makes it come when it is late.
-    pub(super) async fn gone(mut self) -> std::io::Result<()> {
-        match tokio::time::timeout(END_DEADLINE, self.child.wait()).await {
+    pub(super) async fn gone(mut self, deadline: Instant) -> std::io::Result<()> {
+        match tokio::time::timeout_at(deadline, self.child.wait()).await {
             Ok(status) => status.map(drop),
             Err(_late) => self.child.kill().await,
         }

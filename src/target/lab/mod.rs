@@ -14,6 +14,7 @@ mod lane;
 mod links;
 mod netns;
 mod nft;
+mod parts;
 mod services;
 mod topology;
 
@@ -26,7 +27,7 @@ use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::flow::Path;
 use crate::core::model::world::World;
 use crate::target::{LaneNames, Target, TargetError};
-use lane::{Lanes, Parts};
+use parts::{Lanes, Parts};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -160,7 +161,7 @@ fn check(fault: &FaultAt, topology: &Topology) -> Result<(), TargetError> {
     }
 }
 
-/// Whether a fault is switched on that is not limited to anything.
+/// Whether a fault is switched on, wherever.
 fn has(faults: &[FaultAt], fault: Fault) -> bool {
     faults.iter().any(|at| at.fault == fault)
 }

@@ -105,5 +105,5 @@ pub(super) fn marking() -> String {
             format!("    ct original {ip} daddr {services} {ip} dscp set {VIA_SERVICE}\n")
         })
         .concat();
-    format!("  chain mark {{\n    type filter hook forward priority filter - 10; policy accept;\n{lines}  }}\n")
+    format!("  chain via_service {{\n    type filter hook forward priority filter - 10; policy accept;\n{lines}  }}\n")
 }

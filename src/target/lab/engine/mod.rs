@@ -75,10 +75,13 @@ impl Engine {
 
     /// Tells the engine of a change. Fails when it could not act on an earlier one.
     pub(super) fn tell(&self, change: &Change) -> Result<(), TargetError> {
-        if let Some(error) = lock(&self.failure).take() {
-            return Err(error);
-        }
+        self.check()?;
         self.send(Order::Change(change.clone()))
+    }
+
+    /// Fails, once, when it could not do something that it was told.
+    pub(super) fn check(&self) -> Result<(), TargetError> {
+        lock(&self.failure).take().map_or(Ok(()), Err)
     }
 
     /// What tells when everything that the engine was told so far is loaded. Changes that a fault delays are not waited for.
@@ -191,12 +194,14 @@ async fn load(topology: &Arc<Topology>, deciders: &mut [Decider], failure: &Mute
     for (index, decider) in deciders.iter_mut().enumerate() {
         if let Some(rules) = decider.rules() {
             let topology = Arc::clone(topology);
-            loads.push(tokio::task::spawn_blocking(move || topology.nodes[index].load(&rules)));
+            loads.push((index, tokio::task::spawn_blocking(move || topology.nodes[index].load(&rules))));
         }
     }
-    for load in loads {
+    for (index, load) in loads {
         let result = load.await.unwrap_or_else(|error| Err(failed("loading packet-filter rules", error)));
         if let Err(error) = result {
+            // The same rules shall be tried again with the next change.
+            deciders[index].loaded.clear();
             *lock(failure) = Some(error);
         }
     }

@@ -1,0 +1,147 @@
+//! The agent as a process: what starts it, what it obeys, what ends it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy takes a test's helpers for production code"
+)]
+
+mod process;
+
+use nix::sys::signal::Signal;
+use papertiger::core::model::flow::Protocol;
+use papertiger::core::model::observation::Outcome;
+use papertiger::core::wire::{FromAgent, ListenPort, Pace, ProbeFlow, ToAgent};
+use process::{Agent, Controller, TOKEN, free_port, unread};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::process::Stdio;
+use std::time::Duration;
+
+#[tokio::test]
+async fn the_end_of_its_socket_ends_it() {
+    let (agent, mut controller) = Agent::on_socket("x/a");
+    controller.say_hello(TOKEN).await;
+    drop(controller);
+    assert_eq!(agent.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_signal_is_a_clean_end() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let (agent, mut controller) = Agent::on_socket("x/a");
+        controller.say_hello(TOKEN).await;
+        controller.probe(1, vec![]).await;
+        agent.kill(signal);
+        assert_eq!(agent.exit_code().await, Some(0), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_ends_an_agent_on_a_socket_but_not_one_on_a_port() {
+    let (agent, mut controller) = Agent::on_socket("x/a");
+    assert!(matches!(controller.say_hello("guess").await, FromAgent::Refused { .. }));
+    assert_eq!(agent.exit_code().await, Some(0));
+
+    let (agent, port) = Agent::on_port("x/a");
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let mut stranger = Controller::at(ip, port).await;
+        assert!(matches!(stranger.say_hello("guess").await, FromAgent::Refused { .. }));
+        let mut controller = Controller::at(ip, port).await;
+        assert!(matches!(controller.say_hello(TOKEN).await, FromAgent::Welcome { .. }));
+    }
+    agent.kill(Signal::SIGTERM);
+    assert_eq!(agent.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_controller_that_comes_back_finds_the_same_agent() {
+    let (_agent, port) = Agent::on_port("x/a");
+    let mut lost = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
+    let welcome = lost.say_hello(TOKEN).await;
+    // The agent has not noticed yet that the first stream is lost.
+    let mut back = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
+    assert_eq!(back.say_hello(TOKEN).await, welcome);
+    back.say(ToAgent::Sync { id: 3 }).await;
+    assert_eq!(back.hear().await, FromAgent::Synced { id: 3 });
+    assert!(lost.is_over().await, "one controller at a time");
+}
+
+#[tokio::test]
+async fn misuse_is_told_apart_from_failure() {
+    for (arguments, code, part) in [
+        (&["--identity", "x/a"][..], 2, "--control"),
+        (&["--control", "stdin"], 2, "--identity"),
+        (&["--help"], 0, ""),
+        (&["--identity", "x/a", "--control", "stdin"], 1, "not a connected Unix socket"),
+    ] {
+        let output = Agent::command(arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(part), "{arguments:?}");
+    }
+    let output = Agent::command(&["--identity", "x/a", "--control", "stdin"]).env_remove("PAPERTIGER_TOKEN").output();
+    assert_eq!(output.unwrap().status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn two_agents_find_out_what_is_open() {
+    let (_receiver, mut receiving) = Agent::on_socket("y/b");
+    let (_sender, mut sending) = Agent::on_socket("x/a");
+    receiving.say_hello(TOKEN).await;
+    sending.say_hello(TOKEN).await;
+    let ports = [Protocol::Tcp, Protocol::Udp].map(|protocol| ListenPort { protocol, port: free_port(protocol) });
+    receiving.say(ToAgent::Listen { ports: ports.to_vec() }).await;
+    assert_eq!(receiving.hear().await, FromAgent::Listening { failed: vec![] });
+
+    let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let pace = Pace { deadline_ms: 900, blocked_ms: 100, through_ms: 10, through_max_ms: 20 };
+    let identity = "y/b".to_owned();
+    let mut flows = Vec::new();
+    for (ip, port) in loopbacks.into_iter().flat_map(|ip| ports.map(|port| (ip, port))) {
+        let (flow, protocol) = (u32::try_from(flows.len()).unwrap(), port.protocol);
+        flows.push(ProbeFlow { flow, to: (ip, port.port).into(), protocol, identity: identity.clone(), pace });
+    }
+    let silent = unread();
+    let to = silent.local_addr().unwrap();
+    flows.push(ProbeFlow { flow: 4, to, protocol: Protocol::Udp, identity, pace: Pace { deadline_ms: 50, ..pace } });
+    sending.probe(1, flows).await;
+
+    let seen = sending.until(1, |seen| seen.len() == 5 && seen.values().all(|streak| streak.count >= 5)).await;
+    for (flow, streak) in seen {
+        let expected = match flow {
+            0 | 1 => Outcome::Connected { source: loopbacks[0] },
+            2 | 3 => Outcome::Connected { source: loopbacks[1] },
+            _ => Outcome::TimedOut,
+        };
+        assert_eq!(streak.outcome, expected, "flow {flow}");
+    }
+    receiving.say(ToAgent::Sync { id: 1 }).await;
+    let mut arrived = std::collections::BTreeMap::new();
+    loop {
+        match receiving.hear().await {
+            FromAgent::Arrivals { arrivals } => {
+                arrived.extend(arrivals.into_iter().map(|arrival| (arrival.flow, arrival.count)));
+            }
+            FromAgent::Synced { id: 1 } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(arrived.keys().copied().collect::<Vec<_>>(), [1, 3]);
+    assert!(arrived.values().all(|count| *count >= 5));
+}
+
+#[tokio::test]
+async fn the_end_of_an_epoch_takes_no_deadline() {
+    let (_agent, mut controller) = Agent::on_socket("x/a");
+    controller.say_hello(TOKEN).await;
+    let silent = unread();
+    let to = silent.local_addr().unwrap();
+    let pace = Pace { deadline_ms: 999, blocked_ms: 10, through_ms: 10, through_max_ms: 20 };
+    let flow = ProbeFlow { flow: 1, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace };
+    controller.probe(1, vec![flow]).await;
+    let (silent, mut datagram) = (tokio::net::UdpSocket::from_std(silent).unwrap(), [0; 1]);
+    silent.recv(&mut datagram).await.unwrap();
+    controller.say(ToAgent::Stop { epoch: 1 }).await;
+    let stopped = tokio::time::timeout(Duration::from_millis(900), controller.hear()).await;
+    assert_eq!(stopped.unwrap(), FromAgent::Stopped { epoch: 1 });
+}
