@@ -124,6 +124,20 @@ impl Page {
         self.line(line);
     }
 
+    /// Parts, indented; none is broken over two lines.
+    pub fn list(&mut self, indent: usize, parts: &[String], separator: &str, tone: Tone) {
+        let mut line = Line::new().to(indent);
+        for (index, part) in parts.iter().enumerate() {
+            let end = if index + 1 == parts.len() { "" } else { separator };
+            let needed = clean(part).width() + end.trim_end().width();
+            if line.width() > indent && line.width() + needed > self.width {
+                self.line(std::mem::replace(&mut line, Line::new().to(indent)));
+            }
+            line = line.toned(part, tone).toned(end, tone);
+        }
+        self.line(line);
+    }
+
     /// Lines of text, indented, each cut where the page ends.
     pub fn block(&mut self, indent: usize, text: &str, tone: Tone) {
         for line in text.lines() {

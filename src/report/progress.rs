@@ -34,7 +34,8 @@ struct Live {
 }
 
 impl Progress {
-    /// Shows what fits stderr.
+    /// Shows what fits stderr. Draws nothing and starts no thread before the run does: what comes in between may want the
+    /// process to have one only.
     pub fn new(quiet: bool, verbose: u8) -> Self {
         let view = match (quiet, io::stderr().is_terminal()) {
             (true, _) => View::Hidden,

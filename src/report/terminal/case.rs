@@ -13,9 +13,10 @@ const STEPS: usize = 2;
 
 /// The case.
 pub(super) fn detail(page: &mut Page, case: &CaseResult, verbose: u8) {
-    let rule = "─".repeat(page.width().saturating_sub(case.verdict.to_string().len() + case.id.len() + 6));
     let head = Line::new().toned("── ", Tone::Dim).toned(case.verdict.to_string(), tone(case.verdict));
-    page.line(head.toned(format!(" {} ", case.id), Tone::Strong).toned(rule, Tone::Dim));
+    let head = head.toned(format!(" {} ", case.id), Tone::Strong);
+    let rule = "─".repeat(page.width().saturating_sub(head.width()));
+    page.line(head.toned(rule, Tone::Dim));
     page.paragraph(Line::new(), 0, &case.title, Tone::Plain);
 
     let explained = case.terms.iter().any(is_noteworthy);
@@ -80,7 +81,7 @@ fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
 fn term_line(page: &mut Page, term: &TermResult) {
     let line = Line::new().to(2).toned(term.verdict.to_string(), tone(term.verdict)).text(" ").text(&term.id);
     page.line(match term.latency_ms {
-        Some(ms) if term.verdict != Verdict::Ignored => {
+        Some(ms) if matches!(term.verdict, Verdict::Enforced | Verdict::Late) => {
             line.toned(format!("  ({} until right)", duration_ms(ms)), Tone::Dim)
         }
         Some(_) | None => line,

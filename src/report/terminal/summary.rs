@@ -115,8 +115,12 @@ fn terms(case: &CaseResult, room: usize) -> String {
     let of = |verdict: Verdict| case.terms.iter().filter(|term| term.verdict == verdict).count();
     let counts = WORST_FIRST.map(|verdict| (verdict, of(verdict)));
     let parts = counts.iter().filter(|(_, count)| *count > 0);
-    let text = parts.map(|(verdict, n)| format!("{n} {}", verdict.to_string().to_lowercase())).collect::<Vec<_>>();
-    let text = text.join(", ");
+    let word = |verdict: Verdict| match verdict {
+        // As long as both columns beside it, otherwise.
+        Verdict::Inconclusive => "unclear".to_owned(),
+        other => other.to_string().to_lowercase(),
+    };
+    let text = parts.map(|(verdict, n)| format!("{n} {}", word(*verdict))).collect::<Vec<_>>().join(", ");
     if case.terms.is_empty() {
         "none".to_owned()
     } else if text.width() <= room {
