@@ -22,16 +22,17 @@ Examples:
   papertiger lab --fault no-engine --expect ignored";
 
 const AFTER_LONG: &str = "\
-Every flag has a variable: --fail-on is PAPERTIGER_FAIL_ON. Flags that can be repeated take one value from it; --fault and
---fail-on take a list, separated by commas.
+Every flag has a variable: --fail-on is PAPERTIGER_FAIL_ON. Of flags that can
+be repeated it holds one value; of --fault and --fail-on a list, separated by
+commas.
 
 Examples:
   papertiger lab
       Every feature, on two nodes.
   papertiger lab --fault ignore-egress
-      The same on a network that ignores egress: every egress rule must be found IGNORED.
+      The same on a network that ignores egress: all of it must be found out.
   papertiger lab --case 'deny-*' --record run.jsonl --report json=report.json
-      Only some cases, with everything that was seen kept for `papertiger report run.jsonl`.
+      Only some cases. `papertiger report run.jsonl -v` shows all that was seen.
   papertiger lab --fault no-engine --expect ignored
       The negative control: passes because nothing is enforced.
 
@@ -46,9 +47,6 @@ Exit codes:
   143  terminated (SIGTERM), after cleaning up";
 
 /// Proves which policies the built-in lab enforces.
-///
-/// Nodes and pods are network namespaces on this machine, joined as in a real cluster; policies become packet filter rules.
-/// Needs neither root nor Kubernetes. `--fault` makes the lab misread policies, to see that it is found out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER, after_long_help = AFTER_LONG)]
 pub struct LabArgs {
@@ -95,11 +93,11 @@ pub struct LabArgs {
 
     #[command(flatten)]
     gate: GateArgs,
-    #[command(flatten)]
-    output: OutputArgs,
     /// Write everything that happens to an event log, for `papertiger report`
     #[arg(long, value_name = "PATH", env = "PAPERTIGER_RECORD", hide_env = true, help_heading = "Output")]
     record: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl LabArgs {

@@ -29,8 +29,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Prove which policies the built-in lab enforces: real sockets, no root, no Kubernetes
+    ///
+    /// Nodes and pods are network namespaces on this machine, joined as in a real cluster; policies become packet filter
+    /// rules. `--fault` makes the lab misread policies, to see that it is found out.
     Lab(Box<lab::LabArgs>),
     /// Render a recorded run again
+    ///
+    /// Reads the event log that `papertiger lab --record` wrote and judges it as the end of the run did, with the same
+    /// report and the same exit code.
     Report(report::ReportArgs),
     /// List or show the cases of the catalogue
     #[command(subcommand)]

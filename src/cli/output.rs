@@ -72,7 +72,7 @@ enum Expect {
 enum FailOn {
     /// Something is enforced, but late
     Late,
-    /// Pods are unprotected when they start
+    /// Pods are unprotected when they start (nothing looks for this yet)
     Startup,
     /// A case was skipped or a node not tested
     Skipped,

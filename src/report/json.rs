@@ -2,6 +2,7 @@
 
 mod convert;
 mod v1;
+mod words;
 
 pub use v1::{Report, SCHEMA};
 

@@ -51,7 +51,10 @@ impl Line {
     pub fn toned(mut self, text: impl AsRef<str>, tone: Tone) -> Self {
         let text = clean(text.as_ref());
         self.width += text.width();
-        self.spans.push((text, tone));
+        match self.spans.last_mut() {
+            Some((last, known)) if *known == tone => last.push_str(&text),
+            Some(_) | None => self.spans.push((text, tone)),
+        }
         self
     }
 
@@ -117,6 +120,20 @@ impl Page {
             }
             line = if fresh { line.toned(word, tone) } else { line.toned(format!(" {word}"), tone) };
             fresh = false;
+        }
+        self.line(line);
+    }
+
+    /// Parts, indented; none is broken over two lines.
+    pub fn list(&mut self, indent: usize, parts: &[String], separator: &str, tone: Tone) {
+        let mut line = Line::new().to(indent);
+        for (index, part) in parts.iter().enumerate() {
+            let end = if index + 1 == parts.len() { "" } else { separator };
+            let needed = clean(part).width() + end.trim_end().width();
+            if line.width() > indent && line.width() + needed > self.width {
+                self.line(std::mem::replace(&mut line, Line::new().to(indent)));
+            }
+            line = line.toned(part, tone).toned(end, tone);
         }
         self.line(line);
     }
@@ -195,15 +212,16 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A duration that a reader can compare: `85 ms`, `1.2 s`, `2 min 5 s`.
+/// A duration that a reader can compare: `85 ms`, `1.2 s`, `60 s`, `2 min 5 s`.
 pub fn duration_ms(ms: f64) -> String {
+    let seconds = (ms / 1_000.0).round();
+    let (minutes, rest) = ((seconds / 60.0).floor(), seconds % 60.0);
     match ms {
-        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
-        ms if ms < 60_000.0 => format!("{:.1} s", ms / 1_000.0),
-        ms => {
-            let seconds = (ms / 1_000.0).round();
-            format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
-        }
+        ms if ms.round() < 1_000.0 => format!("{ms:.0} ms"),
+        ms if seconds < 60.0 && ms % 1_000.0 != 0.0 => format!("{:.1} s", ms / 1_000.0),
+        _ if seconds <= 60.0 => format!("{seconds:.0} s"),
+        _ if rest == 0.0 => format!("{minutes:.0} min"),
+        _ => format!("{minutes:.0} min {rest:.0} s"),
     }
 }
 
@@ -238,7 +256,7 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let shown = [0.0, 84.6, 999.0, 1_240.0, 59_900.0, 125_000.0].map(duration_ms);
-        assert_eq!(shown, ["0 ms", "85 ms", "999 ms", "1.2 s", "59.9 s", "2 min 5 s"]);
+        let shown = [0.0, 84.6, 999.9, 1_000.0, 1_240.0, 59_400.0, 60_012.0, 125_000.0, 900_000.0].map(duration_ms);
+        assert_eq!(shown, ["0 ms", "85 ms", "1.0 s", "1 s", "1.2 s", "59.4 s", "60 s", "2 min 5 s", "15 min"]);
     }
 }

@@ -34,7 +34,8 @@ struct Live {
 }
 
 impl Progress {
-    /// Shows what fits stderr.
+    /// Shows what fits stderr. Draws nothing and starts no thread before the run does: what comes in between may want the
+    /// process to have one only.
     pub fn new(quiet: bool, verbose: u8) -> Self {
         let view = match (quiet, io::stderr().is_terminal()) {
             (true, _) => View::Hidden,
@@ -51,6 +52,7 @@ impl Progress {
             Event::RunStarted(run) => {
                 if let View::Live(live) = &self.view {
                     live.run.set_length(run.cases.len() as u64);
+                    live.run.enable_steady_tick(Duration::from_millis(250));
                     live.run.set_message(format!("{} {}", clean(&run.target), clean(&run.run)));
                 }
             }
@@ -128,9 +130,10 @@ impl Progress {
 impl Live {
     fn new(lines: bool) -> Self {
         let bars = MultiProgress::new();
-        let run =
-            bars.add(ProgressBar::new(0).with_style(template("{msg}  {pos}/{len} cases  {elapsed} {wide_bar:.dim}")));
-        run.enable_steady_tick(Duration::from_millis(250));
+        let run = bars.add(
+            ProgressBar::new(0)
+                .with_style(template("{msg}  {pos}/{len} cases  {elapsed}  {wide_bar:.dim}").progress_chars("━╸ ")),
+        );
         Self { bars, run, lanes: BTreeMap::new(), lines }
     }
 }

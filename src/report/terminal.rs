@@ -82,7 +82,7 @@ fn setup(page: &mut Page, result: &RunResult) {
         format!("seed {}", settings.seed),
         format!("took {}", duration_ms(result.duration_us as f64 / 1_000.0)),
     ];
-    page.paragraph(Line::new().to(2), 2, &parts.join(" · "), Tone::Dim);
+    page.list(2, &parts, " · ", Tone::Dim);
     if !settings.faults.is_empty() {
         let text = format!("faults on purpose: {}", settings.faults.join(", "));
         page.paragraph(Line::new().to(2), 2, &text, Tone::Warn);

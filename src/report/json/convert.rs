@@ -1,6 +1,6 @@
 //! From what core says to what reports say.
 
-use super::v1;
+use super::{v1, words};
 use crate::core::event::{Phase, RunEnd, RunSettings};
 use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::observation::Streak;
@@ -53,13 +53,13 @@ impl From<&RunResult> for v1::Report {
     }
 }
 
-fn end_of(end: Option<&RunEnd>) -> (v1::End, Option<String>) {
+fn end_of(end: Option<&RunEnd>) -> (words::End, Option<String>) {
     match end {
-        Some(RunEnd::Completed) => (v1::End::Completed, None),
-        Some(RunEnd::Interrupted { signal }) => (v1::End::Interrupted, Some(signal.clone())),
-        Some(RunEnd::TimedOut) => (v1::End::TimedOut, None),
-        Some(RunEnd::Failed { message }) => (v1::End::Failed, Some(message.clone())),
-        None => (v1::End::Unknown, None),
+        Some(RunEnd::Completed) => (words::End::Completed, None),
+        Some(RunEnd::Interrupted { signal }) => (words::End::Interrupted, Some(signal.clone())),
+        Some(RunEnd::TimedOut) => (words::End::TimedOut, None),
+        Some(RunEnd::Failed { message }) => (words::End::Failed, Some(message.clone())),
+        None => (words::End::Unknown, None),
     }
 }
 
@@ -181,7 +181,7 @@ fn flows<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> v1::Flows {
     })
 }
 
-fn tally(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<v1::Verdict, usize> {
+fn tally(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<words::Verdict, usize> {
     let mut tally = BTreeMap::new();
     for verdict in verdicts {
         *tally.entry(verdict.into()).or_default() += 1;
@@ -193,7 +193,7 @@ fn ms(us: u64) -> f64 {
     us as f64 / 1_000.0
 }
 
-impl From<Verdict> for v1::Verdict {
+impl From<Verdict> for words::Verdict {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Enforced => Self::Enforced,
@@ -224,7 +224,7 @@ impl From<&Flow> for v1::Flow {
     }
 }
 
-impl From<Path> for v1::Path {
+impl From<Path> for words::Path {
     fn from(path: Path) -> Self {
         match path {
             Path::PodIp => Self::PodIp,
@@ -235,7 +235,7 @@ impl From<Path> for v1::Path {
     }
 }
 
-impl From<Family> for v1::Family {
+impl From<Family> for words::Family {
     fn from(family: Family) -> Self {
         match family {
             Family::Ipv4 => Self::Ipv4,
@@ -244,7 +244,7 @@ impl From<Family> for v1::Family {
     }
 }
 
-impl From<Protocol> for v1::Protocol {
+impl From<Protocol> for words::Protocol {
     fn from(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Tcp => Self::Tcp,
@@ -254,7 +254,7 @@ impl From<Protocol> for v1::Protocol {
     }
 }
 
-impl From<Placement> for v1::Placement {
+impl From<Placement> for words::Placement {
     fn from(placement: Placement) -> Self {
         match placement {
             Placement::SameNode => Self::SameNode,
@@ -264,7 +264,7 @@ impl From<Placement> for v1::Placement {
     }
 }
 
-impl From<Answer> for v1::Expected {
+impl From<Answer> for words::Expected {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Allow => Self::Allow,
@@ -274,7 +274,7 @@ impl From<Answer> for v1::Expected {
     }
 }
 
-impl From<&Seen> for v1::Seen {
+impl From<&Seen> for words::Seen {
     fn from(seen: &Seen) -> Self {
         match seen {
             Seen::Through => Self::Through,

@@ -13,12 +13,13 @@ const STEPS: usize = 2;
 
 /// The case.
 pub(super) fn detail(page: &mut Page, case: &CaseResult, verbose: u8) {
-    let rule = "─".repeat(page.width().saturating_sub(case.verdict.to_string().len() + case.id.len() + 6));
     let head = Line::new().toned("── ", Tone::Dim).toned(case.verdict.to_string(), tone(case.verdict));
-    page.line(head.toned(format!(" {} ", case.id), Tone::Strong).toned(rule, Tone::Dim));
+    let head = head.toned(format!(" {} ", case.id), Tone::Strong);
+    let rule = "─".repeat(page.width().saturating_sub(head.width()));
+    page.line(head.toned(rule, Tone::Dim));
     page.paragraph(Line::new(), 0, &case.title, Tone::Plain);
 
-    let explained = case.terms.iter().any(|term| is_noteworthy(term));
+    let explained = case.terms.iter().any(is_noteworthy);
     if let Some(reason) = case.reason.as_ref().filter(|_| !explained) {
         page.paragraph(Line::new(), 0, &format!("Why: {reason}"), Tone::Plain);
     }
@@ -31,6 +32,12 @@ fn is_noteworthy(term: &TermResult) -> bool {
     term.verdict != Verdict::Enforced
 }
 
+/// Terms of which the same is said.
+struct Group<'a> {
+    terms: Vec<&'a TermResult>,
+    scopes: Option<String>,
+}
+
 fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
     let mut terms: Vec<&TermResult> = case.terms.iter().filter(|term| verbose > 0 || is_noteworthy(term)).collect();
     if terms.is_empty() {
@@ -38,25 +45,32 @@ fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
     }
     // What makes the case's verdict comes first.
     terms.sort_by_key(|term| !term.verdict.is_failure());
-    let shown = if verbose > 0 { terms.len() } else { TERMS };
-    page.blank();
-    for term in terms.iter().take(shown) {
-        let line = Line::new().to(2).toned(term.verdict.to_string(), tone(term.verdict)).text(" ").text(&term.id);
-        page.line(match term.latency_ms {
-            Some(ms) if term.verdict != Verdict::Ignored => {
-                line.toned(format!("  ({} until right)", duration_ms(ms)), Tone::Dim)
-            }
-            Some(_) | None => line,
-        });
-        page.paragraph(Line::new().to(4), 4, &term.explanation, Tone::Plain);
-        if let Some(scopes) = scopes(&term.scopes) {
-            page.paragraph(Line::new().to(4), 4, &scopes, Tone::Plain);
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for term in terms {
+        let scopes = scopes(&term.scopes);
+        let same = |group: &&mut Group<'_>| {
+            let known = group.terms[0];
+            known.verdict == term.verdict && known.explanation == term.explanation && group.scopes == scopes
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.terms.push(term),
+            None => groups.push(Group { terms: vec![term], scopes }),
         }
     }
-    let hidden: Vec<&&TermResult> = terms.iter().skip(shown).collect();
-    if !hidden.is_empty() {
-        page.line(Line::new().to(2).toned(format!("… and {} (-v shows them)", count(hidden.len(), "term")), Tone::Dim));
+
+    let most = if verbose > 0 { usize::MAX } else { TERMS };
+    page.blank();
+    for Group { terms, scopes } in groups.iter().take(most) {
+        for term in terms.iter().take(most) {
+            term_line(page, term);
+        }
+        more(page, 2, terms.len().saturating_sub(most), "term");
+        page.paragraph(Line::new().to(4), 4, &terms[0].explanation, Tone::Plain);
+        if let Some(scopes) = scopes {
+            page.paragraph(Line::new().to(4), 4, scopes, Tone::Plain);
+        }
     }
+    more(page, 2, groups.iter().skip(most).map(|group| group.terms.len()).sum(), "term");
     let enforced = case.terms.iter().filter(|term| !is_noteworthy(term)).count();
     if verbose == 0 && enforced > 0 {
         let text = format!("{} {} enforced", count(enforced, "other term"), if enforced == 1 { "is" } else { "are" });
@@ -64,10 +78,28 @@ fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
     }
 }
 
+fn term_line(page: &mut Page, term: &TermResult) {
+    let line = Line::new().to(2).toned(term.verdict.to_string(), tone(term.verdict)).text(" ").text(&term.id);
+    page.line(match term.latency_ms {
+        Some(ms) if matches!(term.verdict, Verdict::Enforced | Verdict::Late) => {
+            line.toned(format!("  ({} until right)", duration_ms(ms)), Tone::Dim)
+        }
+        Some(_) | None => line,
+    });
+}
+
+fn more(page: &mut Page, indent: usize, number: usize, noun: &str) {
+    if number > 0 {
+        let text = format!("… and {} (-v shows them)", count(number, noun));
+        page.line(Line::new().to(indent).toned(text, Tone::Dim));
+    }
+}
+
 /// In which scopes a term fails, where it does not fail in all: by the dimension that tells them apart, if one does.
 fn scopes(scopes: &[ScopeResult]) -> Option<String> {
-    let (failing, others): (Vec<&ScopeResult>, Vec<&ScopeResult>) =
-        scopes.iter().partition(|scope| scope.verdict.is_failure());
+    let failing: Vec<&ScopeResult> = scopes.iter().filter(|scope| scope.verdict.is_failure()).collect();
+    let holds = |scope: &&ScopeResult| matches!(scope.verdict, Verdict::Enforced | Verdict::Late);
+    let others: Vec<&ScopeResult> = scopes.iter().filter(holds).collect();
     if failing.is_empty() || others.is_empty() {
         return None;
     }
@@ -79,13 +111,13 @@ fn scopes(scopes: &[ScopeResult]) -> Option<String> {
         let values = |scopes: &[&ScopeResult]| scopes.iter().map(|scope| of(scope)).collect::<BTreeSet<T>>();
         let (failing, others) = (values(failing), values(others));
         let list = |values: BTreeSet<T>| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-        failing.is_disjoint(&others).then(|| format!("fails over {}, not over {}", list(failing), list(others)))
+        failing.is_disjoint(&others).then(|| format!("fails over {}, holds over {}", list(failing), list(others)))
     }
     apart(&failing, &others, |result| result.scope.family)
         .or_else(|| apart(&failing, &others, |result| result.scope.protocol))
         .or_else(|| apart(&failing, &others, |result| result.scope.path))
         .or_else(|| apart(&failing, &others, |result| result.scope.placement))
-        .or_else(|| Some(format!("fails in {} of {} tested", failing.len(), count(scopes.len(), "scope"))))
+        .or_else(|| Some(format!("fails in {} of {}", failing.len(), count(failing.len() + others.len(), "scope"))))
 }
 
 fn steps(page: &mut Page, case: &CaseResult, verbose: u8) {

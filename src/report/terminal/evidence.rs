@@ -83,7 +83,7 @@ fn places(world: &World, flow: &Flow) -> Option<String> {
     Some(format!("{from}{} → {to}{}", on(&flow.from), on(&flow.to)))
 }
 
-/// "timed out 20 times, then connected 41 times, within 60.0 s". The address that a receiver saw is told where it is not the
+/// "timed out 20 times, then connected 41 times over 60 s". The address that a receiver saw is told where it is not the
 /// sender's.
 fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
     let (Some(first), Some(last)) = (streaks.first(), streaks.last()) else { return "no attempt ended".to_owned() };
@@ -99,7 +99,11 @@ fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
         }
     }
     let hidden = parts.len().saturating_sub(STREAKS);
-    let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
+    let times = |n: u32| match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    };
     // The end says what the flow was like when it was judged.
     let shown: Vec<String> = parts.iter().skip(hidden).map(|(outcome, n)| format!("{outcome} {}", times(*n))).collect();
     let mut text = shown.join(", then ");
@@ -108,7 +112,7 @@ fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
     }
     let span_us = last.last_us.saturating_sub(first.first_us);
     if span_us > 0 {
-        text.push_str(&format!(", within {}", duration_ms(span_us as f64 / 1_000.0)));
+        text.push_str(&format!(" over {}", duration_ms(span_us as f64 / 1_000.0)));
     }
     text
 }
@@ -121,31 +125,60 @@ fn diverse<'a>(cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
     first.into_iter().chain(rest).collect()
 }
 
-/// Which family, path, protocol or placement the wrong flows have in common, where another has none: a reader sees at once
-/// what is not enforced.
+/// A dimension of flows, and how many are wrong at each of its values.
+struct Split {
+    name: &'static str,
+    values: BTreeMap<String, (usize, usize)>,
+}
+
+impl Split {
+    /// Whether every value is wrong throughout or not at all, and both happen.
+    fn is_clean(&self) -> bool {
+        self.tells_apart(1) && self.values.values().all(|(wrong, all)| *wrong == 0 || wrong == all)
+    }
+
+    /// Whether some value is wrong and another, of which enough was seen, is not.
+    fn tells_apart(&self, enough: usize) -> bool {
+        let mut values = self.values.values();
+        values.clone().any(|(wrong, _)| *wrong > 0) && values.any(|(wrong, all)| *wrong == 0 && *all >= enough)
+    }
+}
+
+/// So many flows without a fault are hardly chance.
+const ENOUGH: usize = 5;
+
+/// Which family, protocol, path, placement or port the wrong flows have in common: a reader sees at once what is not
+/// enforced.
 fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
     let mut lines = Vec::new();
     for (expected, what) in [(Answer::Deny, "leaks"), (Answer::Allow, "blocked by mistake")] {
         let cells: Vec<&CellResult> = cells.iter().filter(|cell| cell.cell.expected == expected).collect();
-        let mut by = |name: &str, of: &dyn Fn(&Flow) -> String| {
+        let split = |name, of: &dyn Fn(&Flow) -> String| {
             let mut values: BTreeMap<String, (usize, usize)> = BTreeMap::new();
             for cell in &cells {
                 let (wrong, all) = values.entry(of(&cell.cell.flow)).or_default();
                 *wrong += usize::from(cell.wrong);
                 *all += 1;
             }
-            let wrong = values.values().any(|(wrong, _)| *wrong > 0);
-            if wrong && values.values().any(|(wrong, _)| *wrong == 0) {
-                let shares = values.iter().map(|(value, (wrong, all))| format!("{value} {wrong} of {all}"));
-                lines.push(format!("{what} by {name}: {}", shares.collect::<Vec<_>>().join(", ")));
-            }
+            Split { name, values }
         };
-        by("family", &|flow| flow.family.to_string());
-        by("protocol", &|flow| flow.protocol.to_string());
-        by("port", &|flow| format!("{} {}", flow.protocol, flow.port));
-        by("path", &|flow| flow.path.to_string());
+        let mut splits = vec![
+            split("family", &|flow| flow.family.to_string()),
+            split("protocol", &|flow| flow.protocol.to_string()),
+            split("path", &|flow| flow.path.to_string()),
+        ];
         if let Some(world) = world {
-            by("placement", &|flow| placement(world, flow).to_string());
+            splits.push(split("placement", &|flow| placement(world, flow).to_string()));
+        }
+        if !splits[1].is_clean() {
+            splits.push(split("port", &|flow| format!("{} {}", flow.protocol, flow.port)));
+        }
+        let any_clean = splits.iter().any(Split::is_clean);
+        for Split { name, values } in
+            splits.into_iter().filter(|split| if any_clean { split.is_clean() } else { split.tells_apart(ENOUGH) })
+        {
+            let shares = values.iter().map(|(value, (wrong, all))| format!("{value} {wrong} of {all}"));
+            lines.push(format!("{what} by {name}: {}", shares.collect::<Vec<_>>().join(", ")));
         }
     }
     lines

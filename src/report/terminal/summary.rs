@@ -3,11 +3,11 @@
 use super::tone;
 use crate::core::event::Phase;
 use crate::core::verdict::{CaseResult, RunResult, Verdict};
-use crate::report::page::{Line, Page, Tone, clean, count, duration_ms};
+use crate::report::page::{Line, Page, Tone, clean, duration_ms, truncate};
 use unicode_width::UnicodeWidthStr;
 
-/// The longest id that is shown whole where space is short.
-const ID_WIDTH: usize = 30;
+/// The room that terms keep where ids are long: "10 of 12 enforced".
+const TERMS_WIDTH: usize = 20;
 const VERDICT_WIDTH: usize = "INCONCLUSIVE".len();
 const TIME_WIDTH: usize = "CONVERGED".len();
 
@@ -34,14 +34,17 @@ pub(super) fn cases(page: &mut Page, cases: &[CaseResult]) {
     if cases.is_empty() {
         return;
     }
-    let id_width = cases.iter().map(|case| clean(&case.id).width()).max().unwrap_or(0).clamp("CASE".len(), ID_WIDTH);
+    let room = page.width().saturating_sub(VERDICT_WIDTH + TIME_WIDTH + 3 * 2);
+    let id_width = cases.iter().map(|case| clean(&case.id).width()).max().unwrap_or(0).max("CASE".len());
+    let terms_width = cases.iter().map(|case| terms(case, usize::MAX).width()).max().unwrap_or(0);
+    let id_width = id_width.min(room.saturating_sub(terms_width.min(TERMS_WIDTH)));
     let terms_at = VERDICT_WIDTH + 2 + id_width + 2;
     page.blank();
     let head = Line::new().toned("VERDICT", Tone::Strong).to(VERDICT_WIDTH + 2).toned("CASE", Tone::Strong);
     let head = head.to(terms_at).toned("TERMS", Tone::Strong);
     page.line(head.right(page.width(), "CONVERGED", Tone::Strong));
     for case in cases {
-        let id = crate::report::page::truncate(&clean(&case.id), id_width);
+        let id = truncate(&clean(&case.id), id_width);
         let line = Line::new().toned(case.verdict.to_string(), tone(case.verdict)).to(VERDICT_WIDTH + 2).text(id);
         let room = page.width().saturating_sub(terms_at + TIME_WIDTH + 2);
         let line = line.to(terms_at).text(terms(case, room));
@@ -100,7 +103,9 @@ fn by_verdict(page: &mut Page, heading: &str, named: &[(Verdict, &str)], most: u
         if names.len() > most {
             text.push_str(&format!(" and {} more (-v)", names.len() - most));
         }
-        let first = Line::new().toned(verdict.to_string(), tone(verdict)).to(VERDICT_WIDTH + 2);
+        // What nobody looked at sounds like a choice when it is called skipped.
+        let word = if verdict == Verdict::Skipped { "NOT TESTED".to_owned() } else { verdict.to_string() };
+        let first = Line::new().toned(word, tone(verdict)).to(VERDICT_WIDTH + 2);
         page.paragraph(first, VERDICT_WIDTH + 2, &text, Tone::Plain);
     }
 }
@@ -110,14 +115,18 @@ fn terms(case: &CaseResult, room: usize) -> String {
     let of = |verdict: Verdict| case.terms.iter().filter(|term| term.verdict == verdict).count();
     let counts = WORST_FIRST.map(|verdict| (verdict, of(verdict)));
     let parts = counts.iter().filter(|(_, count)| *count > 0);
-    let text = parts.map(|(verdict, n)| format!("{n} {}", verdict.to_string().to_lowercase())).collect::<Vec<_>>();
-    let text = text.join(", ");
+    let word = |verdict: Verdict| match verdict {
+        // As long as both columns beside it, otherwise.
+        Verdict::Inconclusive => "unclear".to_owned(),
+        other => other.to_string().to_lowercase(),
+    };
+    let text = parts.map(|(verdict, n)| format!("{n} {}", word(*verdict))).collect::<Vec<_>>().join(", ");
     if case.terms.is_empty() {
         "none".to_owned()
     } else if text.width() <= room {
         text
     } else {
-        format!("{} of {} enforced", of(Verdict::Enforced), count(case.terms.len(), "term"))
+        format!("{} of {} enforced", of(Verdict::Enforced), case.terms.len())
     }
 }
 

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use unicode_width::UnicodeWidthStr;
 
 const INDENT: usize = 2;
+const CORNER: &str = "from \\ to";
 
 /// Longer names are cut where they head a row.
 const NAME_WIDTH: usize = 32;
 
-/// Longer names are replaced by numbers where they head a column.
-const COLUMN_WIDTH: usize = 16;
+/// Numbers that stand for names: three digits serve more ends than one table can hold.
+const NUMBER_WIDTH: usize = 3;
 
 /// What all flows from one sender to one receiver come to; the worst counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,20 +76,28 @@ pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
     let receivers: Vec<&Endpoint> = signs.keys().map(|(_, to)| *to).collect::<BTreeSet<_>>().into_iter().collect();
     let names = Names::new(&senders, &receivers, page.width());
 
-    for receivers in receivers.chunks(names.columns) {
-        let mut head = Line::new().to(INDENT).toned(names.corner(), Tone::Dim);
-        for (column, to) in receivers.iter().enumerate() {
-            head = head.right(names.right(column), &names.column(to), Tone::Dim);
+    for receivers in names.chunks(&receivers, page.width()) {
+        let mut head = Line::new().to(INDENT).toned(CORNER, Tone::Dim);
+        let mut end = INDENT + names.row_width + 1;
+        let ends: Vec<usize> = receivers
+            .iter()
+            .map(|to| {
+                end += names.column(to).width() + 1;
+                end
+            })
+            .collect();
+        for (to, end) in receivers.iter().zip(&ends) {
+            head = head.right(*end, &names.column(to), Tone::Dim);
         }
         page.line(head);
         for from in &senders {
             let mut line = Line::new().to(INDENT).text(names.row(from));
-            for (column, to) in receivers.iter().enumerate() {
-                let (sign, tone) = signs.get(&(*from, *to)).map_or((" ", Tone::Plain), |sign| {
-                    let (sign, tone, _) = sign.show();
-                    (sign, tone)
+            for (to, end) in receivers.iter().zip(&ends) {
+                let (mark, tone) = signs.get(&(*from, *to)).map_or((" ", Tone::Plain), |sign| {
+                    let (mark, tone, _) = sign.show();
+                    (mark, tone)
                 });
-                line = line.right(names.right(column), sign, tone);
+                line = line.right(*end, mark, tone);
             }
             page.line(line);
         }
@@ -96,14 +105,15 @@ pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
     for to in receivers.iter().filter(|to| names.numbered.is_some() && !senders.contains(*to)) {
         page.line(Line::new().to(INDENT).text(names.row(to)));
     }
-    legend(page, &signs.into_values().collect());
+    let gaps = senders.iter().any(|from| receivers.iter().any(|to| from != to && !signs.contains_key(&(*from, *to))));
+    legend(page, &signs.into_values().collect(), gaps);
 }
 
-fn legend(page: &mut Page, used: &BTreeSet<Sign>) {
+fn legend(page: &mut Page, used: &BTreeSet<Sign>, gaps: bool) {
     let mut line = Line::new().to(INDENT);
-    for sign in Sign::ALL.into_iter().filter(|sign| used.contains(sign)) {
-        let (mark, tone, meaning) = sign.show();
-        if line.width() > INDENT && line.width() + 4 + meaning.width() + 2 > page.width() {
+    let signs = Sign::ALL.into_iter().filter(|sign| used.contains(sign)).map(Sign::show);
+    for (mark, tone, meaning) in signs.chain(gaps.then_some(("blank", Tone::Plain, "not probed"))) {
+        if line.width() > INDENT && line.width() + mark.len() + 1 + meaning.width() > page.width() {
             page.line(std::mem::replace(&mut line, Line::new().to(INDENT)));
         }
         line = line.toned(mark, tone).toned(format!(" {meaning}   "), Tone::Dim);
@@ -115,54 +125,50 @@ fn legend(page: &mut Page, used: &BTreeSet<Sign>) {
 struct Names {
     numbered: Option<BTreeMap<Endpoint, usize>>,
     row_width: usize,
-    column_width: usize,
-    columns: usize,
 }
 
 impl Names {
     fn new(senders: &[&Endpoint], receivers: &[&Endpoint], page_width: usize) -> Self {
         let widest = |ends: &[&Endpoint]| ends.iter().map(|end| name(end).width()).max().unwrap_or(0);
-        let columns_fit = |row: usize, column: usize| page_width.saturating_sub(INDENT + row) / (column + 1);
-        let (row_width, column_width) = (widest(senders).max("from \\ to".len()), widest(receivers).max(2));
-        let columns = columns_fit(row_width, column_width);
-        if row_width <= NAME_WIDTH && column_width <= COLUMN_WIDTH && columns >= receivers.len() {
-            return Self { numbered: None, row_width, column_width, columns: columns.max(1) };
+        let row_width = widest(senders).max(CORNER.len());
+        let columns: usize = receivers.iter().map(|end| name(end).width() + 1).sum();
+        if INDENT + row_width + 1 + columns <= page_width {
+            return Self { numbered: None, row_width };
         }
         let ends: BTreeSet<&Endpoint> = senders.iter().chain(receivers).copied().collect();
-        let column_width = ends.len().to_string().len().max(2);
-        let row_width = (widest(senders).min(NAME_WIDTH) + column_width + 1).max("from \\ to".len());
+        let row_width = (NUMBER_WIDTH + 1 + widest(senders).min(NAME_WIDTH)).max(CORNER.len());
         let numbers = ends.into_iter().enumerate().map(|(index, end)| (end.clone(), index + 1)).collect();
-        let columns = columns_fit(row_width, column_width).max(1);
-        Self { numbered: Some(numbers), row_width, column_width, columns }
+        Self { numbered: Some(numbers), row_width }
     }
 
-    fn corner(&self) -> &'static str {
-        "from \\ to"
+    /// The receivers, in as many parts as the page's width makes of them.
+    fn chunks<'a>(&self, receivers: &'a [&'a Endpoint], page_width: usize) -> std::slice::Chunks<'a, &'a Endpoint> {
+        let all = receivers.len().max(1);
+        receivers.chunks(match self.numbered {
+            None => all,
+            Some(_) => (page_width.saturating_sub(INDENT + self.row_width + 1) / (NUMBER_WIDTH + 1)).clamp(1, all),
+        })
     }
 
     fn row(&self, end: &Endpoint) -> String {
-        let number = self.numbered.as_ref().and_then(|numbers| numbers.get(end));
-        match number {
-            Some(number) => {
-                format!("{number:>width$} {}", truncate(&name(end), NAME_WIDTH), width = self.column_width)
-            }
+        match self.numbered.as_ref().and_then(|numbers| numbers.get(end)) {
+            Some(number) => format!("{number:>NUMBER_WIDTH$} {}", truncate(&name(end), NAME_WIDTH)),
             None => name(end),
         }
     }
 
     fn column(&self, end: &Endpoint) -> String {
         match self.numbered.as_ref().and_then(|numbers| numbers.get(end)) {
-            Some(number) => number.to_string(),
+            Some(number) => format!("{number:>NUMBER_WIDTH$}"),
             None => name(end),
         }
     }
-
-    /// Where the column of that index ends.
-    fn right(&self, column: usize) -> usize {
-        INDENT + self.row_width + (column + 1) * (self.column_width + 1)
-    }
 }
 
+/// Shorter than ends are called elsewhere: no pod is called without its namespace, so nothing else can be meant.
 fn name(end: &Endpoint) -> String {
-    clean(&end.to_string())
+    match end {
+        Endpoint::Pod(_) | Endpoint::Node(_) => clean(&end.to_string()),
+        Endpoint::External(name) => clean(name),
+    }
 }

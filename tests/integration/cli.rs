@@ -1,0 +1,158 @@
+//! The command line.
+
+use crate::common::papertiger;
+use crate::record::log;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+#[track_caller]
+fn ran(args: &[&str]) -> Ran {
+    let output = papertiger().args(args).output().unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    (directory, path)
+}
+
+#[test]
+fn without_a_command_there_is_help_and_code_2() {
+    let ran = ran(&[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(ran.stderr);
+}
+
+#[test]
+fn help_of_lab() {
+    let short = ran(&["lab", "-h"]);
+    assert_eq!(short.code, Some(0));
+    insta::assert_snapshot!("lab_short_help", short.stdout);
+    insta::assert_snapshot!("lab_long_help", ran(&["lab", "--help"]).stdout);
+}
+
+#[test]
+fn help_of_report() {
+    insta::assert_snapshot!(ran(&["report", "-h"]).stdout);
+}
+
+#[test]
+fn wrong_usage_is_code_2_and_says_what_is_accepted() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["lab", "--fast"], &["--fast"]),
+        (&["lab", "--settle", "60"], &["--settle", "500ms, 2s or 1m30s"]),
+        (&["lab", "--settle", "0s"], &["--settle must be at least as long as --hold"]),
+        (&["lab", "--hold", "10ms"], &["--hold must be at least 1s, not 10ms"]),
+        (&["lab", "--settle=30s", "--timeout=30s"], &["--timeout must be longer than --settle, 30s, not 30s"]),
+        (&["lab", "--size", "17"], &["--size", "1..=16"]),
+        (&["lab", "--lanes", "0"], &["--lanes", "1..=32"]),
+        (&["lab", "--report", "html=x"], &["--report", "there is no format `html`; formats: json"]),
+        (&["lab", "--report", "report.json"], &["write FORMAT=PATH, such as json=report.json"]),
+        (&["lab", "--report", "json=a", "--record", "a"], &["a is named twice"]),
+        (&["lab", "--case", "a["], &["--case"]),
+        (&["lab", "--fail-on", "red"], &["--fail-on", "late, startup, skipped"]),
+    ];
+    for (args, words) in cases {
+        let ran = ran(args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {}", ran.stderr);
+        for words in words {
+            assert!(ran.stderr.contains(words), "{args:?}: {}", ran.stderr);
+        }
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("--help"), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn variables_stand_for_flags() {
+    let output = papertiger().args(["lab"]).env("PAPERTIGER_HOLD", "10ms").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--hold must be at least 1s, not 10ms"));
+    let output = papertiger().args(["lab"]).env("PAPERTIGER_QUIET", "perhaps").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let (_directory, path) = file("run.jsonl", &log());
+    let mut command = papertiger();
+    command.arg("report").arg(&path).envs([("PAPERTIGER_QUIET", "1"), ("PAPERTIGER_VERBOSE", "1")]);
+    let shown = command.env("PAPERTIGER_OUTPUT", "json").output().unwrap();
+    assert!(shown.stdout.starts_with(b"{"), "{}", String::from_utf8_lossy(&shown.stderr));
+}
+
+#[test]
+fn a_recorded_run_is_rendered_again() {
+    let (directory, path) = file("run.jsonl", &log());
+    let report = directory.path().join("report.json");
+    let output = papertiger()
+        .arg("report")
+        .arg(&path)
+        .args(["--color=always", "--report", &format!("json={}", report.display())])
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("interrupted (SIGINT)") && stdout.contains("\x1b["), "{stdout}");
+    assert_eq!(output.status.code(), Some(130));
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["run"]["end"], "interrupted");
+    let shown = papertiger().arg("report").arg(&path).args(["-o", "json"]).output().unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown.stdout).unwrap(), report);
+    let plain = papertiger().arg("report").arg(&path).output().unwrap();
+    assert!(!plain.stdout.contains(&0x1b));
+}
+
+#[test]
+fn a_half_written_log_counts_as_far_as_it_goes() {
+    let log = log();
+    let (_directory, path) = file("run.jsonl", &log[..log.len() - 20]);
+    let output = papertiger().arg("report").arg(&path).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("The event log breaks off."), "{stdout}");
+    assert!(stdout.contains("the event log breaks off in line 9"), "{stdout}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn logs_that_cannot_be_used_are_code_2() {
+    let (directory, path) = file("run.jsonl", b"hello\n");
+    for (path, words) in [
+        (path.clone(), "this is no event log"),
+        (directory.path().join("missing"), "No such file"),
+        (directory.path().to_owned(), "Is a directory"),
+    ] {
+        let ran = ran(&["report", path.to_str().unwrap()]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: cannot use the event log"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_code_4_and_said_first() {
+    let (_directory, path) = file("run.jsonl", &log());
+    let ran = ran(&["report", path.to_str().unwrap(), "--report", "json=/nowhere/at/all.json"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr,
+        "error: cannot write /nowhere/at/all.json\n  caused by: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn version_completions_and_manual() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(ran(&["version"]).stdout, format!("papertiger {version}\n"));
+    let json: serde_json::Value = serde_json::from_str(&ran(&["version", "-o", "json"]).stdout).unwrap();
+    assert_eq!(json["version"], version);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(ran(&["completions", shell]).stdout.contains("papertiger"), "{shell}");
+    }
+    assert!(ran(&["man"]).stdout.contains(".TH papertiger"));
+}

@@ -1,0 +1,152 @@
+//! The results.
+
+use crate::common::{case, is_in, run, scope, step, term, witnesses, world, world_named};
+use papertiger::core::event::Phase;
+use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
+use papertiger::core::oracle::Answer;
+use papertiger::core::verdict::{CaseResult, NodeResult, RunResult, Seen, Verdict};
+
+fn allow(_: &Flow) -> Answer {
+    Answer::Allow
+}
+
+fn through(_: &Flow) -> Seen {
+    Seen::Through
+}
+
+fn as_written(answer: Answer) -> Seen {
+    match answer {
+        Answer::Deny => Seen::Blocked,
+        Answer::Allow | Answer::Undefined(_) => Seen::Through,
+    }
+}
+
+/// No pod of x may send.
+fn no_egress(flow: &Flow) -> Answer {
+    if is_in(&flow.from, "x") { Answer::Deny } else { Answer::Allow }
+}
+
+/// Only TCP may reach x, and only from x.
+fn tcp_from_x(flow: &Flow) -> Answer {
+    let allowed = !is_in(&flow.to, "x") || is_in(&flow.from, "x") && flow.protocol == Protocol::Tcp;
+    if allowed { Answer::Allow } else { Answer::Deny }
+}
+
+fn phases(
+    apply: &str,
+    expected: impl Fn(&Flow) -> Answer,
+    seen: impl Fn(&Flow) -> Seen,
+) -> Vec<papertiger::core::verdict::StepResult> {
+    let world = world();
+    vec![
+        step(Phase::Baseline, "no policy yet", &world, allow, through),
+        step(Phase::Step(0), apply, &world, expected, seen),
+        step(Phase::Removal, "everything deleted", &world, allow, through),
+    ]
+}
+
+fn ingress_case() -> CaseResult {
+    let steps = phases("apply x/only-tcp", tcp_from_x, |flow| as_written(tcp_from_x(flow)));
+    let seen = witnesses(&steps[1]);
+    let words = "192 witnesses were as written";
+    let terms = vec![
+        term("x/only-tcp ingress", "ingress", Verdict::Enforced, words, seen.clone()),
+        term("x/only-tcp ingress[0].from[0].podSelector", "podSelector", Verdict::Enforced, words, seen.clone()),
+        term("x/only-tcp ingress[0].ports[0].protocol", "protocol", Verdict::Enforced, words, seen),
+    ];
+    let title = "A rule for one protocol keeps the others out.";
+    case("allow-one-protocol-from-namespace", title, Verdict::Enforced, steps, terms)
+}
+
+pub(crate) fn enforced() -> RunResult {
+    let steps = phases("apply x/deny-egress", no_egress, |flow| as_written(no_egress(flow)));
+    let words = "120 witnesses were as written";
+    let terms = vec![term("x/deny-egress egress", "egress", Verdict::Enforced, words, witnesses(&steps[1]))];
+    let title = "A policy for egress without rules stops all that its pods send.";
+    let deny = case("deny-egress", title, Verdict::Enforced, steps, terms);
+    let mut open = case("ip-block-admits-pods", "", Verdict::Undefined, Vec::new(), Vec::new());
+    open.reason = Some("the specification leaves this open: observed, not scored".into());
+    run(Verdict::Enforced, "4 of 4 terms enforced in 3 cases on 2 nodes", vec![deny, ingress_case(), open])
+}
+
+pub(crate) fn egress_ignored() -> RunResult {
+    let steps = phases("apply x/deny-egress", no_egress, through);
+    let seen = witnesses(&steps[1]);
+    let words = "the network behaves as if a policy's egress section were absent";
+    let ignored = term("x/deny-egress egress", "egress", Verdict::Ignored, words, seen.clone());
+    let words = "not observable while a policy's egress section counts as absent";
+    let removal = term("removal", "removal", Verdict::Inconclusive, words, Vec::new());
+    let title = "A policy for egress without rules stops all that its pods send.";
+    let mut deny = case("deny-egress", title, Verdict::Ignored, steps, vec![ignored, removal]);
+    deny.reason = Some("x/deny-egress egress: the network behaves as if …".into());
+    let mut skipped = case("update-closes", "", Verdict::Skipped, Vec::new(), Vec::new());
+    skipped.reason = Some("no lane was left to run it".into());
+    let headline = "3 of 5 terms enforced in 3 cases on 2 nodes; 1 case skipped; behaves as if a policy's egress section \
+                    were absent";
+    let mut result = run(Verdict::Ignored, headline, vec![ingress_case(), deny, skipped]);
+    result.behaves_like = vec!["a policy's egress section were absent".into()];
+    result.run.settings.faults = vec!["ignore-egress".into()];
+    result.notes = vec!["the lab's nodes share one kernel".into()];
+    result
+}
+
+/// Nothing is enforced over IPv6.
+pub(crate) fn partial() -> RunResult {
+    let seen = |flow: &Flow| match flow.family {
+        Family::Ipv4 => as_written(tcp_from_x(flow)),
+        Family::Ipv6 => Seen::Through,
+    };
+    let steps = phases("apply x/only-tcp", tcp_from_x, seen);
+    let words = "the network behaves as if policies had no effect at all (over IPv6)";
+    let terms = ["x/only-tcp ingress", "x/only-tcp ingress[0].ports[0].protocol"].map(|id| {
+        let mut term = term(id, "ingress", Verdict::Partial, words, witnesses(&steps[1]));
+        term.scopes = vec![scope(Family::Ipv4, Verdict::Enforced), scope(Family::Ipv6, Verdict::Ignored)];
+        term
+    });
+    let title = "A rule for one protocol keeps the others out.";
+    let case = case("allow-one-protocol-from-namespace", title, Verdict::Partial, steps, terms.into());
+    run(Verdict::Partial, "0 of 2 terms enforced in 1 case on 2 nodes", vec![case])
+}
+
+/// y/b is dead.
+pub(crate) fn inconclusive() -> RunResult {
+    let why = "x/a → y/b TCP 80 over IPv4 by pod IP never connected before any policy (timed out)";
+    let dead = |flow: &Flow| flow.to.to_string() == "y/b";
+    let seen = |flow: &Flow| {
+        if dead(flow) { Seen::Unclear { why: why.into() } } else { as_written(no_egress(flow)) }
+    };
+    let mut steps = phases("apply x/deny-egress", no_egress, seen);
+    steps[0] = step(Phase::Baseline, "no policy yet", &world(), allow, |flow| match dead(flow) {
+        true => Seen::Unclear { why: why.into() },
+        false => Seen::Through,
+    });
+    let terms = vec![term("x/deny-egress egress", "egress", Verdict::Inconclusive, why, witnesses(&steps[1]))];
+    let title = "A policy for egress without rules stops all that its pods send.";
+    let mut deny = case("deny-egress", title, Verdict::Inconclusive, steps, terms);
+    deny.reason = Some(format!("x/deny-egress egress: {why}"));
+    let mut abandoned = case("deny-all", "No traffic at all.", Verdict::Inconclusive, Vec::new(), Vec::new());
+    abandoned.reason = Some("its lane's agents stopped answering".into());
+    run(Verdict::Inconclusive, "0 of 1 term enforced in 2 cases on 2 nodes", vec![deny, abandoned])
+}
+
+/// Names that would like to be something else.
+pub(crate) fn hostile() -> RunResult {
+    let long = "n".repeat(63);
+    let evil = "\x1b[2J\x1b]0;owned\x07node\r\nENFORCED\u{202e}";
+    let mut world = world_named([&long, evil]);
+    for (index, pod) in world.pods.iter_mut().enumerate() {
+        pod.id.pod = format!("{}{}", "p".repeat(62), index);
+    }
+    let steps = vec![step(Phase::Step(0), &format!("apply x/{}", "d".repeat(253)), &world, no_egress, through)];
+    let words = format!("as if {} {evil}", "e".repeat(90));
+    let mut term =
+        term(&format!("x/{} egress", "d".repeat(253)), "egress", Verdict::Ignored, &words, witnesses(&steps[0]));
+    term.policy = Some(format!("kind: NetworkPolicy\nmetadata:\n  name: {}\n  labels: {{{evil}}}\n", "d".repeat(253)));
+    let mut case = case(&"c".repeat(63), &format!("A {evil} title"), Verdict::Ignored, steps, vec![term]);
+    case.world = Some(world);
+    let mut result = run(Verdict::Ignored, "hostile", vec![case]);
+    result.nodes = [long.as_str(), evil].map(|name| NodeResult { name: name.into(), verdict: Verdict::Ignored }).into();
+    result.notes = vec![evil.into()];
+    assert!(result.cases[0].steps[0].cells.iter().all(|cell| matches!(cell.cell.flow.from, Endpoint::Pod(_))));
+    result
+}
