@@ -1,12 +1,12 @@
 //! `papertiger cases list|show`.
 
 use super::catalogue;
-use crate::cli::{Form, UsageError};
 use crate::cli::cases::{CasesCommand, CasesListArgs, CasesShowArgs};
+use crate::cli::{Form, UsageError};
 use crate::core::catalogue::{Blueprint, Case, Instance, furnish};
 use crate::core::fault::{Experiment, plan};
-use crate::core::model::manifest;
 use crate::core::model::change::Change;
+use crate::core::model::manifest;
 use crate::core::model::nearest::nearest;
 use crate::core::model::state::State;
 use crate::core::oracle::{self, Answer, Assumptions};

@@ -34,7 +34,11 @@ fn read(directory: &Path) -> io::Result<Vec<(String, String)>> {
 
 /// The cases that were asked for. Naming cases overrules the profile that was not asked for; a case that relies on what
 /// another one settles brings it along.
-pub(super) fn select(catalogue: &Catalogue, patterns: &[String], profile: Option<Profile>) -> anyhow::Result<Vec<Case>> {
+pub(super) fn select(
+    catalogue: &Catalogue,
+    patterns: &[String],
+    profile: Option<Profile>,
+) -> anyhow::Result<Vec<Case>> {
     let profile = profile.map(|profile| match profile {
         Profile::Quick => catalogue::Profile::Quick,
         Profile::Standard => catalogue::Profile::Standard,

@@ -27,7 +27,8 @@ const LANES_PER_CPU: usize = 6;
 const MOST_LANES: usize = 12;
 
 pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
-    let LabSettings { profile, cases, case_dir, settle, hold, timeout, lanes, seed, size, faults, gate, outputs } = settings;
+    let LabSettings { profile, cases, case_dir, settle, hold, timeout, lanes, seed, size, faults, gate, outputs } =
+        settings;
     if faults.iter().any(|fault| fault == "list") {
         write_stdout(&list_faults())?;
         return Ok(ExitStatus::Enforced);
@@ -58,7 +59,8 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
 
     // Before there is a runtime: namespaces are given to processes with a single thread.
     enter()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let blueprint = Blueprint::embedded();
         let options = LabOptions { nodes: size, faults, ..LabOptions::new(move |suffix| blueprint.world(suffix))? };

@@ -272,4 +272,3 @@ pub enum RunEnd {
         message: String,
     },
 }
-

@@ -72,8 +72,7 @@ pub(super) async fn run<L: Lane>(
     shared.emit(Event::CaseStarted(Box::new(started.clone())));
     let flows = choose(&experiment, shared.settings.seed).await;
 
-    let mut work =
-        Work { shared, lane, agents, number, case, experiment, baseline: Vec::new(), ended: Vec::new() };
+    let mut work = Work { shared, lane, agents, number, case, experiment, baseline: Vec::new(), ended: Vec::new() };
     for phase in work.experiment.phases() {
         work.phase(phase, &flows).await?;
     }

@@ -90,11 +90,7 @@ impl Shared {
     }
 
     fn names(&self) -> LaneNames {
-        LaneNames {
-            run: self.run.clone(),
-            lane: self.lanes.fetch_add(1, Ordering::Relaxed),
-            token: self.token.clone(),
-        }
+        LaneNames { run: self.run.clone(), lane: self.lanes.fetch_add(1, Ordering::Relaxed), token: self.token.clone() }
     }
 
     /// What has been settled, once every property case before this one has ended.

@@ -253,7 +253,8 @@ impl Agents {
                         std::cmp::Ordering::Less => cell.streaks[place] = streak,
                         std::cmp::Ordering::Equal => cell.streaks.push(streak),
                         std::cmp::Ordering::Greater => {
-                            let cause = format!("it reported streak {place} of {} before the ones in between", cell.flow);
+                            let cause =
+                                format!("it reported streak {place} of {} before the ones in between", cell.flow);
                             return Err(Lost { endpoint, cause });
                         }
                     }
@@ -350,9 +351,7 @@ impl Sheet<'_> {
         let shown = |(index, cell): (usize, &Cell)| {
             let attempts = Attempts::of(cell);
             let quorum = match cell.expected {
-                Answer::Allow => {
-                    Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of))
-                }
+                Answer::Allow => Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of)),
                 Answer::Deny | Answer::Undefined(_) => Quorum::denial(self.settings),
             };
             attempts.first_through_us().is_some() || quorum.met_by(attempts.stopped())

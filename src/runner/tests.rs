@@ -171,8 +171,14 @@ fn what_is_not_the_engines_is_inconclusive() {
 
 #[test]
 fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
-    for fault in ["no-engine@node=n2", "ignore-ingress@family=ipv6", "ignore-egress@path=cluster-ip", "ignore-ingress@placement=same-node"] {
-        let cases = some_cases(&["deny-ingress-to-one-pod", "deny-egress-of-one-pod", "allow-by-pod", "default-deny-both"]);
+    for fault in [
+        "no-engine@node=n2",
+        "ignore-ingress@family=ipv6",
+        "ignore-egress@path=cluster-ip",
+        "ignore-ingress@placement=same-node",
+    ] {
+        let cases =
+            some_cases(&["deny-ingress-to-one-pod", "deny-egress-of-one-pod", "allow-by-pod", "default-deny-both"]);
         let (result, _) = simulate(with(fault), cases);
         let at: FaultAt = fault.parse().unwrap();
         assert!(result.behaves_like.contains(&at.describe()), "{fault}: {:?}\n{}", result.behaves_like, story(&result));

@@ -2,8 +2,8 @@
 
 use super::{Experiment, plan, shown};
 use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
-use crate::core::model::world::World;
 use crate::core::model::state::State;
+use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use std::collections::BTreeSet;
 

@@ -1,16 +1,16 @@
 //! The ways to misread a policy, by name. One enum names them for the oracle's models, the lab and the documentation alike.
 
+#[cfg(test)]
+mod coverage;
 mod experiment;
 pub mod plan;
 pub mod reading;
 mod term;
 mod touch;
-#[cfg(test)]
-mod coverage;
 
 pub use experiment::Experiment;
-pub use touch::{shown, touched};
 pub use term::{ChangeKind, Part, Place, RulePart, Term};
+pub use touch::{shown, touched};
 
 use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::verdict::Placement;

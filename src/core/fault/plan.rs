@@ -93,8 +93,7 @@ impl Answers {
 
 impl Experiment {
     fn property_is_open(&self, answers: &Answers) -> bool {
-        !self.assumptions.ip_block_matches_pods
-            && (0..answers.right[0].len()).any(|flow| answers.open(flow))
+        !self.assumptions.ip_block_matches_pods && (0..answers.right[0].len()).any(|flow| answers.open(flow))
     }
 }
 
@@ -159,9 +158,10 @@ fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &
         .collect();
     for (index, one) in tables.iter().enumerate() {
         for other in &tables[index + 1..] {
-            needs.add((0..candidates.len()).filter(|flow| {
-                one.iter().zip(other).any(|(one, other)| differ(one[*flow], other[*flow]))
-            }));
+            needs.add(
+                (0..candidates.len())
+                    .filter(|flow| one.iter().zip(other).any(|(one, other)| differ(one[*flow], other[*flow]))),
+            );
         }
     }
 }
@@ -170,7 +170,8 @@ fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &
 /// leaves such, and between the same nodes. An allowed flow needs one beside it that must be blocked, by the same pod's
 /// isolation.
 fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: &[usize], needs: &mut Needs) {
-    let nodes = |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
+    let nodes =
+        |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
     for right in &answers.right {
         for flow in chosen.iter().map(|flow| (&candidates[*flow], right[*flow])) {
             let mut beside = |answer: Answer, same: &dyn Fn(&Flow, &Flow) -> bool| {
@@ -183,9 +184,7 @@ fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: 
                 Answer::Deny => {
                     beside(Answer::Allow, &|other, denied| other.path == denied.path && other.from == denied.from);
                     beside(Answer::Allow, &|other, denied| other.path == denied.path && other.to == denied.to);
-                    beside(Answer::Allow, &|other, denied| {
-                        other.path == denied.path && nodes(other) == nodes(denied)
-                    });
+                    beside(Answer::Allow, &|other, denied| other.path == denied.path && nodes(other) == nodes(denied));
                 }
                 Answer::Allow => {
                     beside(Answer::Deny, &|other, allowed| other.to == allowed.to);

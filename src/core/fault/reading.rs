@@ -3,16 +3,16 @@
 //! A structural fault is another policy in the place of the one that was written; a stale one is a change that was never
 //! taken up. Either way the oracle then says what such a network does.
 
-use super::{Fault, FaultAt, Scope};
 use super::experiment::Experiment;
 use super::term::{ChangeKind, Part, Place, RulePart, Term};
+use super::{Fault, FaultAt, Scope};
 use crate::core::event::Phase;
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::flow::{Flow, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, Rule};
-use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::model::state::State;
 use crate::core::model::world::World;
+use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::verdict::{self, Verdict};
 
 /// How far a fault reaches.
@@ -69,7 +69,7 @@ impl Fault {
                         matches!(self, Self::IgnoreRules | Self::IgnorePorts)
                             || (self == Self::FirstPortOnly && *index > 0)
                     }
-                    RulePart::Protocol(_) => matches!(self, Self::IgnorePorts | Self::IgnoreProtocol),
+                    RulePart::Protocol(_) => self == Self::IgnoreProtocol,
                 },
             },
             Place::Change { kind: ChangeKind::Replace, .. } => self == Self::StaleUpdate,
@@ -187,10 +187,8 @@ impl Reading {
                     {
                         return None;
                     }
-                    Selection::All
-                    | Selection::First
-                    | Selection::FirstFor { .. }
-                    | Selection::NotIsolating { .. } => {}
+                    Selection::All | Selection::First | Selection::FirstFor { .. } | Selection::NotIsolating { .. } => {
+                    }
                 }
                 Some(counted)
             })

@@ -224,10 +224,6 @@ pub struct Flow {
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} → {} {} {} over {} by {}",
-            self.from, self.to, self.protocol, self.port, self.family, self.path
-        )
+        write!(f, "{} → {} {} {} over {} by {}", self.from, self.to, self.protocol, self.port, self.family, self.path)
     }
 }

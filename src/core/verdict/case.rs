@@ -133,9 +133,8 @@ impl<'a> Evidence<'a> {
     pub(super) fn consistent(&self, predictions: &Predictions, fault: &FaultAt) -> bool {
         (0..self.experiment.phases().len()).all(|phase| {
             (0..self.flows.len()).all(|flow| {
-                self.through(phase, flow).is_none_or(|through| {
-                    !contradicts(predictions.answer(fault, phase, flow, self), through)
-                })
+                self.through(phase, flow)
+                    .is_none_or(|through| !contradicts(predictions.answer(fault, phase, flow, self), through))
             })
         })
     }

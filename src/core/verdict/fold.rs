@@ -36,7 +36,7 @@ pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
 /// One rule's verdict over scopes: PARTIAL where it fails in some and is enforced in others.
 pub fn over_scopes(verdicts: &[Verdict]) -> Option<Verdict> {
     let worst = worst(verdicts.iter().copied())?;
-    let enforced_somewhere = verdicts.contains(&Verdict::Enforced);
+    let enforced_somewhere = verdicts.contains(&Verdict::Enforced) || verdicts.contains(&Verdict::Partial);
     Some(if worst.is_failure() && enforced_somewhere { Verdict::Partial } else { worst })
 }
 

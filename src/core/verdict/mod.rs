@@ -7,8 +7,8 @@ pub mod seen;
 mod term;
 
 pub use fold::{over_scopes, worst};
-pub use run::{NoRunError, describe, is_clean, judge, observe_property};
 use run::last_wrong_us;
+pub use run::{NoRunError, describe, is_clean, judge, observe_property};
 
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
 use crate::core::model::flow::{Family, Path, Protocol};

@@ -232,7 +232,8 @@ impl Evidence<'_> {
         let open = |answer: &Answer| matches!(answer, Answer::Undefined(_));
         let mut answers = self.flows.iter().flat_map(|flow| &flow.right);
         answers.clone().any(open) && !answers.any(|answer| *answer == Answer::Deny)
-            || (self.flows.iter().flat_map(|flow| &flow.right).any(open) && !self.experiment.assumptions.ip_block_matches_pods)
+            || (self.flows.iter().flat_map(|flow| &flow.right).any(open)
+                && !self.experiment.assumptions.ip_block_matches_pods)
     }
 }
 
@@ -339,7 +340,8 @@ fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_li
         1 => "1 node".to_owned(),
         nodes => format!("{nodes} nodes"),
     };
-    let mut text = format!("{verdict}: {enforced} of {} terms enforced in {} cases on {nodes}", terms.len(), cases.len());
+    let mut text =
+        format!("{verdict}: {enforced} of {} terms enforced in {} cases on {nodes}", terms.len(), cases.len());
     if skipped > 0 {
         text.push_str(&format!("; {skipped} cases skipped"));
     }

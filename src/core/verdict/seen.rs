@@ -81,11 +81,7 @@ impl<'a> Attempts<'a> {
 
     /// How many of them did not get through.
     pub fn failed(self) -> u32 {
-        self.streaks
-            .iter()
-            .filter(|streak| streak.outcome.signal() != Signal::Through)
-            .map(|streak| streak.count)
-            .sum()
+        self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through).map(|streak| streak.count).sum()
     }
 
     /// When traffic first got through.
@@ -150,7 +146,9 @@ impl<'a> Attempts<'a> {
         }
         match self.last_through_us() {
             Some(last) if last >= since_us => Seen::Through,
-            Some(_) => Seen::Unclear { why: format!("it connected at first, then {} attempts in a row failed", stopped.count) },
+            Some(_) => {
+                Seen::Unclear { why: format!("it connected at first, then {} attempts in a row failed", stopped.count) }
+            }
             None if self.count() == 0 => Seen::Unclear { why: "no attempt ended".to_owned() },
             None => Seen::Unclear { why: format!("{} unanswered attempts are too few to say so", stopped.count) },
         }

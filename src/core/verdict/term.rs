@@ -52,6 +52,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
     for sight in &sights {
         by_scope.entry(evidence.flows[sight.flow].scope).or_default().push(sight);
     }
+    // Where a fault explains what was seen, only its own witnesses tell where it holds.
+    if !touching.is_empty() {
+        by_scope.values_mut().for_each(|sights| {
+            sights.retain(|sight| touching.iter().any(|at| at.fault == sight.fault));
+        });
+        by_scope.retain(|_, sights| !sights.is_empty());
+    }
     let scopes: Vec<ScopeResult> = by_scope
         .iter()
         .map(|(scope, sights)| ScopeResult { scope: *scope, verdict: in_one_place(sights, failing) })
@@ -62,8 +69,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
         .filter(|fault| sights.iter().any(|sight| sight.fault == *fault))
         .filter(|fault| !sights.iter().any(|sight| sight.fault == *fault && sight.state == State::Right))
         .collect();
-    let mut verdict =
-        over_scopes(&scopes.iter().map(|scope| scope.verdict).collect::<Vec<_>>()).unwrap_or(Verdict::Inconclusive);
+    let mut verdict = match failing {
+        // What a fault does everywhere is no partial enforcement, whichever scopes its witnesses were found in.
+        Some(failing) if touching.iter().any(|at| at.scope.is_none()) => failing,
+        Some(_) if !touching.is_empty() => Verdict::Partial,
+        Some(_) | None => {
+            over_scopes(&scopes.iter().map(|scope| scope.verdict).collect::<Vec<_>>()).unwrap_or(Verdict::Inconclusive)
+        }
+    };
     if verdict == Verdict::Enforced && !unrefuted.is_empty() {
         verdict = Verdict::Inconclusive;
     }
@@ -208,7 +221,9 @@ fn failure(
 fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
     let any = |state: fn(&State) -> bool| sights.iter().any(|sight| state(&sight.state));
     if any(|state| *state == State::Wrong) {
-        failing.unwrap_or(Verdict::Inconclusive)
+        let failing = failing.unwrap_or(Verdict::Inconclusive);
+        let mixed = failing.is_failure() && any(|state| *state == State::Right);
+        if mixed { Verdict::Partial } else { failing }
     } else if any(|state| matches!(state, State::Unknown(_))) || !any(|state| *state == State::Right) {
         Verdict::Inconclusive
     } else {
@@ -252,7 +267,10 @@ fn explain(
     let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
     if verdict.is_failure() {
         if touching.is_empty() {
-            return format!("{wrong} of {} witnesses contradict it; no single known fault explains all that was seen", sights.len());
+            return format!(
+                "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",
+                sights.len()
+            );
         }
         return format!("the network behaves as if {}", names(&mut touching.iter().map(|at| at.describe())));
     }
@@ -303,7 +321,9 @@ fn latency_ms(evidence: &Evidence<'_>, sights: &[Sight]) -> Option<f64> {
 fn fragment(evidence: &Evidence<'_>, term: &Term) -> Option<String> {
     let key = term.policy()?;
     let policies = evidence.run.started.steps.iter().rev().find_map(|step| match step {
-        Change::Apply { policies } | Change::Replace { policies } => policies.iter().find(|policy| policy.key() == *key),
+        Change::Apply { policies } | Change::Replace { policies } => {
+            policies.iter().find(|policy| policy.key() == *key)
+        }
         Change::Delete { .. } | Change::Relabel { .. } => None,
     })?;
     Some(manifest::to_yaml(policies))

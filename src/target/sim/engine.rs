@@ -119,7 +119,8 @@ impl Engine {
     /// The flow that a sender means by dialling an address.
     pub(super) fn flow(&self, from: &Endpoint, to: SocketAddr, protocol: Protocol) -> Option<Flow> {
         let family = Family::of(to.ip());
-        let flow = |endpoint: Endpoint, path, port| Flow { from: from.clone(), to: endpoint, path, family, protocol, port };
+        let flow =
+            |endpoint: Endpoint, path, port| Flow { from: from.clone(), to: endpoint, path, family, protocol, port };
         for pod in &self.world.pods {
             let endpoint = Endpoint::Pod(pod.id.clone());
             if pod.addresses.contains(&to.ip()) {
@@ -141,9 +142,8 @@ impl Engine {
         inner.views.iter_mut().for_each(View::catch_up);
         let side = |direction| {
             let engines = self.faults.iter().filter(|at| at.fault.is_engines());
-            let bears = |at: &FaultAt| {
-                at.scope.as_ref().is_none_or(|scope| scope.reaches(&self.world, flow, place, direction))
-            };
+            let bears =
+                |at: &FaultAt| at.scope.as_ref().is_none_or(|scope| scope.reaches(&self.world, flow, place, direction));
             let view = engines.enumerate().find(|(_, at)| bears(at)).map_or(0, |(index, _)| index + 1);
             inner.views[view].reading.side(0, flow, direction)
         };

@@ -2,10 +2,10 @@
 
 use super::{CASES, world};
 use crate::core::catalogue::{Blueprint, Case, Instance};
-use crate::core::model::state::State;
 use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::{Endpoint, Family, PodId};
 use crate::core::model::policy::{LabelSelector, Peer, Policy};
+use crate::core::model::state::State;
 use crate::core::model::world::World;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

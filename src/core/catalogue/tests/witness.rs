@@ -3,9 +3,9 @@
 
 use super::{CASES, world};
 use crate::core::catalogue::Case;
-use crate::core::model::state::State;
 use crate::core::model::flow::{Endpoint, Family, Flow, Path};
 use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, Rule};
+use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::{Answer, Assumptions, decide};
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 
 use super::view::Faults;
 use crate::core::fault::{FaultAt, Scope};
-use crate::core::verdict::Placement;
 use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::verdict::Placement;
 use crate::target::lab::addresses;
 use crate::target::lab::host::POD_LINKS;
 
@@ -78,8 +78,10 @@ fn conditions(scope: &Scope) -> (Vec<String>, bool) {
             let mut conditions = Vec::new();
             for pods in addresses::all_pods() {
                 let ip = if pods.addr().is_ipv4() { "ip" } else { "ip6" };
-                conditions.push(format!("iifname \"{POD_LINKS}*\" oifname != \"{POD_LINKS}*\" {ip} daddr {within}{pods}"));
-                conditions.push(format!("iifname != \"{POD_LINKS}*\" oifname \"{POD_LINKS}*\" {ip} saddr {within}{pods}"));
+                conditions
+                    .push(format!("iifname \"{POD_LINKS}*\" oifname != \"{POD_LINKS}*\" {ip} daddr {within}{pods}"));
+                conditions
+                    .push(format!("iifname != \"{POD_LINKS}*\" oifname \"{POD_LINKS}*\" {ip} saddr {within}{pods}"));
             }
             (conditions, false)
         }

@@ -90,7 +90,7 @@ fn port_tests(direction: Direction, subject: &Pod, port: &PortMatch, faults: &Fa
             vec![PortTest::Condition(number_test(*number, port.end_port, port.protocol, faults))]
         }
         (Some(PortRef::Name(name)), Direction::Ingress) => numbers(subject, name, port.protocol)
-            .map(|number| PortTest::Condition(number_test(number, None, port.protocol, faults)))
+            .map(|number| PortTest::Condition(named_test(number, port.protocol)))
             .collect(),
         (Some(PortRef::Name(name)), Direction::Egress) => {
             vec![PortTest::PeersOwn { name: name.clone(), protocol: port.protocol }]
@@ -109,7 +109,7 @@ fn peers_own(remote: &Remote<'_>, name: &str, protocol: Protocol, view: &View) -
     }
     let mut lines = Vec::new();
     for (number, addresses) in by_number {
-        let port = number_test(number, None, protocol, &view.faults);
+        let port = named_test(number, protocol);
         let tests = address_tests(Direction::Egress, addresses.into_iter());
         lines.extend(tests.into_iter().map(|remote| format!("{remote}{port}return")));
     }
@@ -118,6 +118,11 @@ fn peers_own(remote: &Remote<'_>, name: &str, protocol: Protocol, view: &View) -
 
 fn numbers(pod: &Pod, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
     pod.ports.iter().filter(move |port| port.name == name && port.protocol == protocol).map(|port| port.port)
+}
+
+/// A named port is looked up together with its protocol, so its protocol cannot be ignored apart from its name.
+fn named_test(number: u16, protocol: Protocol) -> String {
+    format!("{} dport {number} ", word(protocol))
 }
 
 fn number_test(number: u16, end: Option<u16>, protocol: Protocol, faults: &Faults) -> String {
