@@ -27,6 +27,7 @@ pub struct RunEvent {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "the largest comes once a run")]
 pub enum Event {
     /// The run begins. Always the first event.
     RunStarted(RunStarted),

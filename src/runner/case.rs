@@ -101,7 +101,7 @@ async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 
 impl<L: Lane> Work<'_, L> {
     async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
-        let turn = self.shared.turns.read().await;
+        let turn = self.shared.turns.work().await;
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
             Phase::Baseline => flows.iter().collect(),
@@ -177,7 +177,7 @@ impl<L: Lane> Work<'_, L> {
         if wrong.is_empty() {
             return Ok(());
         }
-        let _alone = self.shared.turns.write().await;
+        let _alone = self.shared.turns.quiet(wrong.len()).await;
         let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..ended.cells[*index].clone() };
         let mut again: Vec<Cell> = wrong.iter().map(fresh).collect();
         let before: Vec<Cell> = wrong.iter().map(|index| baseline[*index].clone()).collect();

@@ -6,6 +6,7 @@ use super::clock::Clock;
 use super::link::{Link, OpenError};
 use super::phase::Agents;
 use super::settings::Settings;
+use super::turns::Turns;
 use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEvent};
 use crate::core::model::flow::Endpoint;
@@ -14,7 +15,7 @@ use crate::target::{Lane, LaneNames, Target, TargetError, identity, listen_ports
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Messages from agents that may wait for the lane.
 const INBOX: usize = 1_024;
@@ -24,20 +25,15 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) budget: Budget,
-    /// Phases hold it for reading; whoever must probe alone takes it for writing.
-    pub(super) turns: RwLock<()>,
+    pub(super) turns: Turns,
     events: mpsc::UnboundedSender<RunEvent>,
-    queue: Mutex<Queue>,
+    /// The cases that are still to be run.
+    queue: Mutex<VecDeque<Case>>,
     /// What property cases have settled; `None` while one of them is still to come.
     assumptions: watch::Sender<Option<Assumptions>>,
     run: String,
     token: String,
     lanes: AtomicU32,
-}
-
-/// The cases that are still to be run.
-struct Queue {
-    cases: VecDeque<Case>,
 }
 
 /// Why a lane could not be made ready.
@@ -66,9 +62,9 @@ impl Shared {
             settings,
             clock,
             budget: Budget::default(),
-            turns: RwLock::new(()),
+            turns: Turns::default(),
             events,
-            queue: Mutex::new(Queue { cases: cases.into() }),
+            queue: Mutex::new(cases.into()),
             assumptions,
             run,
             token,
@@ -82,11 +78,11 @@ impl Shared {
     }
 
     fn next(&self) -> Option<Case> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).cases.pop_front()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     fn is_empty(&self) -> bool {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).cases.is_empty()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn names(&self) -> LaneNames {

@@ -11,6 +11,7 @@ mod settings;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use budget::ENTRIES_PER_NODE;
 pub use settings::Settings;

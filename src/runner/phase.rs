@@ -136,7 +136,7 @@ impl Agents {
         let brisk = Duration::from_millis(100);
         let (first, longest) = match goal {
             // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
-            Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes).min(2 * brisk)),
+            Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes)),
             // One success now and one before a hold of a second is over.
             Goal::Step | Goal::Alone => (7 * brisk, longest_pause(cells, settings.lanes).max(7 * brisk)),
         };

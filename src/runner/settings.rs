@@ -4,13 +4,13 @@ use crate::core::event::RunSettings;
 use std::time::Duration;
 
 /// An attempt ends after this long: well below the 1 s after which a SYN would be sent again.
-pub const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
+pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
 
 /// From one attempt to the next while nothing gets through.
-pub const BLOCKED_PACE: Duration = Duration::from_millis(50);
+pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);
 
 /// How long a baseline may take. What has not connected by then never will.
-pub const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a run is done.
 #[derive(Clone, Debug, PartialEq, Eq)]

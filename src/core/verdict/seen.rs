@@ -199,3 +199,152 @@ pub fn unproven(cell: &Cell) -> Option<String> {
     (attempts.count() >= LOSS_SAMPLE && loss > MAX_LOSS)
         .then(|| format!("{flow} lost {:.0} % of its attempts before any policy", loss * 100.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+    use Answer::{Allow, Deny};
+
+    const MS: u64 = 1_000;
+
+    fn streak(outcome: Outcome, count: u32, first_ms: u64, last_ms: u64) -> Streak {
+        Streak { outcome, count, first_us: first_ms * MS, last_us: last_ms * MS }
+    }
+
+    fn connected(count: u32, first_ms: u64, last_ms: u64) -> Streak {
+        let source = std::net::Ipv4Addr::LOCALHOST.into();
+        streak(Outcome::Connected { source }, count, first_ms, last_ms)
+    }
+
+    fn timed_out(count: u32, first_ms: u64, last_ms: u64) -> Streak {
+        streak(Outcome::TimedOut, count, first_ms, last_ms)
+    }
+
+    fn cell(expected: Answer, streaks: Vec<Streak>) -> Cell {
+        let flow = Flow {
+            from: Endpoint::Pod(PodId::new("x", "a")),
+            to: Endpoint::Pod(PodId::new("y", "b")),
+            path: Path::PodIp,
+            family: Family::Ipv4,
+            protocol: Protocol::Udp,
+            port: 8080,
+        };
+        Cell { flow, expected, streaks, arrived: None, alone: None }
+    }
+
+    fn settings() -> RunSettings {
+        RunSettings {
+            profile: "standard".to_owned(),
+            settle_ms: 60_000,
+            hold_ms: 1_000,
+            hold_attempts: 20,
+            timeout_ms: 900_000,
+            lanes: 1,
+            seed: 1,
+            faults: Vec::new(),
+        }
+    }
+
+    fn word(seen: &Seen) -> &'static str {
+        match seen {
+            Seen::Through => "through",
+            Seen::Blocked => "blocked",
+            Seen::Unclear { .. } => "unclear",
+        }
+    }
+
+    #[test]
+    fn what_attempts_come_to() {
+        let clean = [connected(1, 0, 0)];
+        let lossy = [connected(8, 0, 900), timed_out(2, 300, 600)];
+        let refused = streak(Outcome::Refused, 10, 500, 1_000);
+        let stranger = streak(Outcome::WrongIdentity { answered: "z/b".to_owned() }, 5, 0, 500);
+        let silent = streak(Outcome::NoEcho, 1, 900, 900);
+        let rows: Vec<(&str, Answer, Vec<Streak>, Option<u64>, &[Streak], &str)> = vec![
+            // "Deny: no success in the whole hold", of at least 20 attempts over at least 1 s.
+            ("held", Deny, vec![timed_out(21, 0, 1_000)], Some(0), &clean, "blocked"),
+            ("too few", Deny, vec![timed_out(19, 0, 1_000)], None, &clean, "unclear"),
+            ("too short", Deny, vec![timed_out(40, 0, 900)], None, &clean, "unclear"),
+            // "Never infer the engine from refused or timed out": both are blocked.
+            ("mixed", Deny, vec![timed_out(11, 0, 500), refused], Some(0), &clean, "blocked"),
+            // "One answered probe proves a leak."
+            ("one answer", Deny, vec![timed_out(30, 0, 1_500), connected(1, 1_550, 1_550)], None, &clean, "through"),
+            (
+                "leak, then blocked",
+                Deny,
+                vec![connected(3, 0, 200), timed_out(21, 250, 1_250)],
+                Some(200_000),
+                &clean,
+                "blocked",
+            ),
+            // "TCP connected without the echo is an observation of its own", and another receiver's answer too.
+            ("stranger", Deny, vec![stranger], None, &clean, "unclear"),
+            ("no echo", Deny, vec![timed_out(21, 0, 1_000), silent], None, &clean, "unclear"),
+            // "Allow: at least one success in each hold window."
+            ("open", Allow, vec![connected(2, 0, 700)], Some(100_000), &clean, "through"),
+            ("open only before", Allow, vec![connected(1, 0, 0)], Some(100_000), &clean, "unclear"),
+            (
+                "lossy but open",
+                Allow,
+                vec![timed_out(5, 0, 300), connected(1, 400, 400)],
+                Some(400_000),
+                &clean,
+                "through",
+            ),
+            // "OVERBLOCKED: n failures in a row over at least 3 s, n from the flow's own measured baseline loss."
+            ("blocked for long", Allow, vec![timed_out(61, 0, 3_000)], None, &clean, "blocked"),
+            ("blocked for 2 s", Allow, vec![timed_out(41, 0, 2_000)], None, &clean, "unclear"),
+            ("13 failures are chance on a lossy flow", Allow, vec![timed_out(13, 0, 3_000)], None, &lossy, "unclear"),
+            ("nothing at all", Allow, vec![], None, &clean, "unclear"),
+        ];
+        for (name, expected, streaks, held_since_us, baseline, want) in rows {
+            let baseline = Attempts { streaks: baseline, arrived: None };
+            let seen = of_cell(&cell(expected, streaks), baseline, held_since_us, &settings());
+            assert_eq!(word(&seen), want, "{name}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_datagram_that_came_in_is_through_even_when_its_answer_was_lost() {
+        let mut leak = cell(Deny, vec![timed_out(40, 0, 2_000)]);
+        leak.arrived = Some(Arrived { count: 1, first_us: 1_900 * MS, last_us: 1_900 * MS });
+        let baseline = Attempts { streaks: &[], arrived: None };
+        assert_eq!(of_cell(&leak, baseline, None, &settings()), Seen::Through);
+    }
+
+    #[test]
+    fn what_was_seen_alone_decides() {
+        let mut red = cell(Allow, vec![timed_out(61, 0, 3_000)]);
+        let streaks = vec![connected(1, 4_000, 4_000)];
+        red.alone = Some(crate::core::event::Alone { streaks, arrived: None });
+        let baseline = Attempts { streaks: &[], arrived: None };
+        assert_eq!(of_cell(&red, baseline, None, &settings()), Seen::Through);
+    }
+
+    #[test]
+    fn a_baseline_must_connect_well() {
+        assert_eq!(unproven(&cell(Allow, vec![connected(1, 0, 0)])), None);
+        for (streaks, why) in [
+            (vec![timed_out(50, 0, 5_000)], "never connected"),
+            (vec![], "never connected"),
+            (vec![connected(3, 0, 100), timed_out(2, 150, 200)], "lost 40 %"),
+            (vec![connected(1, 0, 0), streak(Outcome::NoEcho, 1, 50, 50)], "unsound"),
+        ] {
+            let reason = unproven(&cell(Allow, streaks)).unwrap();
+            assert!(reason.contains(why), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_whole_run_hardly_ever_calls_loss_a_block() {
+        // "so that a whole run errs less than once in 10,000": over 10,000 cells, each with the loss that it showed.
+        for (lost, all) in [(0, 1), (0, 5), (1, 10), (2, 10)] {
+            let streaks = [connected(all - lost, 0, 100), timed_out(lost.max(1), 100, 200)];
+            let baseline = Attempts { streaks: &streaks[..if lost == 0 { 1 } else { 2 }], arrived: None };
+            let loss = (f64::from(lost) + 1.0) / (f64::from(all) + 2.0);
+            let chance = loss.powi(i32::try_from(Quorum::overblock(baseline).attempts).unwrap()) * 10_000.0;
+            assert!(chance <= 1e-4, "{lost} of {all} lost: {chance}");
+        }
+    }
+}
