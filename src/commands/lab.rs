@@ -26,6 +26,9 @@ const LANES_PER_CPU: usize = 6;
 /// More lanes than this only make each other wait.
 const MOST_LANES: usize = 12;
 
+/// Test hook: names a case at whose start the runner panics, to show that a bug leaves nothing behind either.
+const PANIC_VARIABLE: &str = "PAPERTIGER_TEST_PANIC";
+
 pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
     let LabSettings { profile, cases, case_dir, settle, hold, timeout, lanes, seed, size, faults, gate, outputs } =
         settings;
@@ -53,6 +56,7 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
             lanes: lanes.unwrap_or_else(default_lanes),
             seed: seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),
             faults: faults.iter().map(ToString::to_string).collect(),
+            panic_in: std::env::var(PANIC_VARIABLE).ok(),
         },
     };
     let reporters = Reporters::open(&outputs)?;

@@ -48,6 +48,7 @@ pub(super) async fn run<L: Lane>(
     case: &Case,
     assumptions: Assumptions,
 ) -> Result<Finished, CaseError> {
+    assert!(shared.settings.panic_in.as_ref() != Some(&case.id), "told to panic in {}", case.id);
     let Instance { setup, steps, removal, restore } = case.instantiate(lane.world(), &agents.suffix);
     for change in &setup {
         lane.apply(change).await?;

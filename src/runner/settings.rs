@@ -31,6 +31,8 @@ pub struct Settings {
     pub seed: u64,
     /// Faults that the target was told to have, for the report.
     pub faults: Vec<String>,
+    /// Test hook: the case at whose start the runner panics.
+    pub panic_in: Option<String>,
 }
 
 impl Settings {

@@ -24,6 +24,7 @@ fn settings() -> Settings {
         lanes: 4,
         seed: SEED,
         faults: Vec::new(),
+        panic_in: None,
     }
 }
 

@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
+mod broken;
 mod cli;
 mod common;
+mod endings;
+mod exam;
+mod purity;
+mod readme;
 mod record;
 mod report;

@@ -1,0 +1,339 @@
+//! The prober's exam with real packets: every fault of the lab is found in exactly the terms that it touches and named, and
+//! there is no alarm without one.
+
+use crate::common::{lab_to_oneself, papertiger};
+use papertiger::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
+use papertiger::core::event::{Event, Phase, RunEvent};
+use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
+use papertiger::core::model::flow::Flow;
+use papertiger::core::model::state::State;
+use papertiger::core::model::world::World;
+use papertiger::core::oracle::Assumptions;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+
+const SEED: u64 = 7;
+
+/// Verdicts that say that a term is not enforced as written.
+const FAILING: [&str; 5] = ["ignored", "partial", "overblocked", "stale", "flapping"];
+
+/// Who owns nothing: `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// Declares a test for each fault, so that each has a name in the list of tests.
+macro_rules! exam {
+    ($($name:ident = $fault:ident,)+) => {
+        $(
+            #[test]
+            fn $name() {
+                examine(Fault::$fault);
+            }
+        )+
+
+        #[test]
+        fn every_fault_is_examined() {
+            assert_eq!([$(Fault::$fault),+], Fault::ALL);
+        }
+    };
+}
+
+exam! {
+    no_engine = NoEngine,
+    ignore_ingress = IgnoreIngress,
+    ignore_egress = IgnoreEgress,
+    ignore_ports = IgnorePorts,
+    ignore_protocol = IgnoreProtocol,
+    ignore_peers = IgnorePeers,
+    ignore_namespace_selector = IgnoreNamespaceSelector,
+    ignore_pod_selector = IgnorePodSelector,
+    and_as_or = AndAsOr,
+    ignore_except = IgnoreExcept,
+    first_policy_only = FirstPolicyOnly,
+    first_rule_only = FirstRuleOnly,
+    first_peer_only = FirstPeerOnly,
+    first_port_only = FirstPortOnly,
+    ignore_rules = IgnoreRules,
+    ignore_target_selector = IgnoreTargetSelector,
+    stale_delete = StaleDelete,
+    stale_update = StaleUpdate,
+    ignore_label_change = IgnoreLabelChange,
+    slow = Slow,
+    dead_receiver = DeadReceiver,
+    wrong_identity = WrongIdentity,
+    packet_loss = PacketLoss,
+}
+
+/// What a run said.
+struct Report {
+    code: Option<i32>,
+    json: Value,
+    stderr: String,
+}
+
+impl Report {
+    #[track_caller]
+    fn of(mut command: Command) -> Self {
+        let _alone = lab_to_oneself();
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let json = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{command:?}: {:?}: no report: {error}\n{stderr}", output.status.code()));
+        Self { code: output.status.code(), json, stderr }
+    }
+
+    fn cases(&self) -> impl Iterator<Item = &Value> {
+        self.json["cases"].as_array().unwrap().iter()
+    }
+
+    /// `case: term` of the terms that `of` picks.
+    fn terms(&self, of: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+        let of_case = |case: &Value| -> Vec<String> {
+            let terms = case["terms"].as_array().unwrap().iter().filter(|term| of(term));
+            terms.map(|term| format!("{}: {}", text(&case["id"]), text(&term["id"]))).collect()
+        };
+        self.cases().flat_map(of_case).collect()
+    }
+
+    fn behaves_like(&self) -> Vec<&str> {
+        self.json["behaves_like"].as_array().unwrap().iter().map(text).collect()
+    }
+
+    /// What a failed exam needs to be understood.
+    fn story(&self) -> String {
+        let mut story = format!("code {:?}: {}\n{}\n", self.code, text(&self.json["headline"]), self.stderr);
+        for case in self.cases().filter(|case| case["verdict"] != "enforced") {
+            let _ = writeln!(story, "{} {} {}", text(&case["verdict"]), text(&case["id"]), case["reason"]);
+            for term in case["terms"].as_array().unwrap().iter().filter(|term| term["verdict"] != "enforced") {
+                let (verdict, id) = (text(&term["verdict"]), text(&term["id"]));
+                let _ = writeln!(story, "    {verdict} {id}: {}", text(&term["explanation"]));
+            }
+        }
+        story
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn failing(term: &Value) -> bool {
+    FAILING.contains(&text(&term["verdict"]))
+}
+
+/// A run of the standard profile, with what is wrong with the lab.
+fn lab(program: &Path, fault: Option<Fault>) -> Command {
+    // Twice what `slow` takes would be enough for it; a busy machine gets more.
+    let settle = if fault == Some(Fault::Slow) { "8s" } else { "4s" };
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PAPERTIGER_")) {
+        command.env_remove(name);
+    }
+    command.args(["lab", "--seed", "7", "--settle", settle, "-o", "json", "--quiet"]);
+    if let Some(fault) = fault {
+        command.args(["--fault", fault.name()]);
+    }
+    command
+}
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_papertiger"))
+}
+
+fn examine(fault: Fault) {
+    let report = Report::of(lab(program(), Some(fault)));
+    match fault {
+        Fault::Slow | Fault::PacketLoss => is_healthy(&report),
+        Fault::DeadReceiver | Fault::WrongIdentity => is_not_the_engines(&report),
+        Fault::NoEngine
+        | Fault::IgnoreIngress
+        | Fault::IgnoreEgress
+        | Fault::IgnorePorts
+        | Fault::IgnoreProtocol
+        | Fault::IgnorePeers
+        | Fault::IgnoreNamespaceSelector
+        | Fault::IgnorePodSelector
+        | Fault::AndAsOr
+        | Fault::IgnoreExcept
+        | Fault::FirstPolicyOnly
+        | Fault::FirstRuleOnly
+        | Fault::FirstPeerOnly
+        | Fault::FirstPortOnly
+        | Fault::IgnoreRules
+        | Fault::IgnoreTargetSelector
+        | Fault::StaleDelete
+        | Fault::StaleUpdate
+        | Fault::IgnoreLabelChange => is_found(&report, fault),
+    }
+    if fault == Fault::NoEngine {
+        nothing_is_enforced(&report);
+    }
+}
+
+/// Every scored term is enforced.
+#[track_caller]
+fn is_healthy(report: &Report) {
+    assert_eq!(report.code, Some(0), "{}", report.story());
+    let enforced = report.terms(|term| term["verdict"] == "enforced");
+    let all: BTreeSet<String> = experiments().iter().flat_map(Scored::terms).collect();
+    let missing: Vec<_> = all.difference(&enforced).collect();
+    let others = report.terms(|term| term["verdict"] != "enforced");
+    assert!(missing.is_empty() && others.is_empty(), "missing: {missing:#?}\n{}", report.story());
+}
+
+/// A fault beside the engine proves nothing about it.
+#[track_caller]
+fn is_not_the_engines(report: &Report) {
+    assert_eq!(report.code, Some(3), "{}", report.story());
+    let alarms = report.terms(failing);
+    assert!(alarms.is_empty(), "{alarms:#?}\n{}", report.story());
+}
+
+/// The terms that fail are those that the fault's model says, and the report names it.
+#[track_caller]
+fn is_found(report: &Report, fault: Fault) {
+    let found = report.terms(failing);
+    // A case that relies on a property which such a network does not show is not scored.
+    let unscored: Vec<String> = report
+        .cases()
+        .filter(|case| case["verdict"] == "undefined")
+        .map(|case| format!("{}: ", text(&case["id"])))
+        .collect();
+    let at = FaultAt::from(fault);
+    let mut expected: BTreeSet<String> = experiments().iter().flat_map(|scored| scored.touched(&at)).collect();
+    expected.retain(|term| !unscored.iter().any(|case| term.starts_with(case)));
+    let missed: Vec<_> = expected.difference(&found).collect();
+    let alarms: Vec<_> = found.difference(&expected).collect();
+    assert!(
+        report.code == Some(1) && !expected.is_empty() && missed.is_empty() && alarms.is_empty(),
+        "{fault}\nmissed: {missed:#?}\nfalse: {alarms:#?}\n{}",
+        report.story()
+    );
+    assert!(report.behaves_like().contains(&at.describe().as_str()), "{:?}\n{}", report.behaves_like(), report.story());
+}
+
+/// Without an engine every allow works, which proves nothing.
+#[track_caller]
+fn nothing_is_enforced(report: &Report) {
+    let wrong = report.terms(|term| match term["isolation"] == true {
+        true => term["verdict"] != "ignored",
+        false => term["verdict"] == "enforced",
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", report.story());
+}
+
+/// A case that is scored, placed as the lab places it.
+struct Scored {
+    case: Case,
+    experiment: Experiment,
+    flows: Vec<Flow>,
+}
+
+impl Scored {
+    fn new(case: &Case) -> Self {
+        let mut world = Blueprint::embedded().world("lab0000");
+        furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
+        let instance = case.instantiate(&world, "lab0000");
+        let start = State { policies: Vec::new(), world };
+        let world = instance.setup.iter().fold(start, State::after).world;
+        let assumptions = Assumptions { ip_block_matches_pods: true };
+        let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+        let flows = plan::choose(&experiment, SEED);
+        Self { case: case.clone(), experiment, flows }
+    }
+
+    fn named(&self, ids: impl Iterator<Item = String>) -> Vec<String> {
+        let masked = |id: &String| self.case.masked.iter().any(|masked| masked.term == *id);
+        ids.filter(|id| !masked(id)).map(|id| format!("{}: {id}", self.case.id)).collect()
+    }
+
+    /// `case: term` of all that can be told.
+    fn terms(&self) -> Vec<String> {
+        self.named(self.experiment.terms().iter().map(|term| term.id()))
+    }
+
+    /// `case: term` of what the fault's model says is touched.
+    fn touched(&self, fault: &FaultAt) -> Vec<String> {
+        self.named(touched(&self.experiment, fault, &self.flows).iter().map(|term| term.id()))
+    }
+}
+
+fn experiments() -> &'static [Scored] {
+    static EXPERIMENTS: LazyLock<Vec<Scored>> = LazyLock::new(|| {
+        let catalogue = Catalogue::embedded();
+        let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
+        cases.into_iter().filter(|case| case.property.is_none()).map(Scored::new).collect()
+    });
+    &EXPERIMENTS
+}
+
+/// What the exam expects is worked out for the very network that the lab builds and the very flows that it probes.
+#[test]
+fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("run.jsonl");
+    let mut command = lab(program(), None);
+    command.arg("--record").arg(&log);
+    is_healthy(&Report::of(command));
+
+    let (mut placed, mut probed) = (0, 0);
+    for line in std::fs::read_to_string(&log).unwrap().lines() {
+        match serde_json::from_str::<RunEvent>(line).unwrap().event {
+            Event::CaseStarted(started) => {
+                let Some(scored) = experiments().iter().find(|scored| scored.case.id == started.case) else { continue };
+                assert_eq!(places(&started.world), places(&scored.experiment.world), "{}", started.case);
+                placed += 1;
+            }
+            Event::PhaseEnded(ended) if ended.phase == Phase::Baseline => {
+                let Some(scored) = experiments().iter().find(|scored| scored.case.id == ended.case) else { continue };
+                let flows: Vec<&Flow> = ended.cells.iter().map(|cell| &cell.flow).collect();
+                assert_eq!(flows, scored.flows.iter().collect::<Vec<_>>(), "{}", ended.case);
+                probed += 1;
+            }
+            Event::RunStarted(_)
+            | Event::LaneOpened { .. }
+            | Event::PhaseStarted { .. }
+            | Event::PhaseProgress { .. }
+            | Event::PhaseEnded(_)
+            | Event::CaseEnded { .. }
+            | Event::PropertyObserved { .. }
+            | Event::Note { .. }
+            | Event::RunEnded { .. } => {}
+        }
+    }
+    assert_eq!((placed, probed), (experiments().len(), experiments().len()));
+}
+
+/// Every pod and its node.
+fn places(world: &World) -> Vec<(String, &str)> {
+    world.pods.iter().map(|pod| (pod.id.to_string(), pod.node.as_str())).collect()
+}
+
+#[test]
+fn an_ordinary_user_needs_no_rights() {
+    // Somebody without rights may not even read the directory that the program was built in.
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("papertiger");
+    std::fs::copy(program(), &copy).unwrap();
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = lab(&copy, None);
+    command.current_dir("/");
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    is_healthy(&Report::of(command));
+}
+
+#[test]
+fn a_lab_that_cannot_have_the_fault_says_so() {
+    let output = papertiger().args(["lab", "--fault", "ignore-prots"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("ignore-ports"), "{stderr}");
+}

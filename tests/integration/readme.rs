@@ -1,0 +1,125 @@
+//! The outputs in the README are what the program says.
+//!
+//! A line `<!-- output: COMMAND -->` stands before the fenced block that shows what COMMAND prints.
+
+use crate::common::{lab_to_oneself, papertiger};
+use std::path::Path;
+
+/// A command of the README and what it is said to print.
+struct Shown {
+    command: String,
+    output: String,
+}
+
+fn shown(text: &str) -> Vec<Shown> {
+    let mut all = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(command) = line.trim().strip_prefix("<!-- output: ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
+        let fence = lines.find(|line| !line.trim().is_empty()).unwrap_or_default();
+        assert!(fence.starts_with("```"), "no block follows `{command}` but `{fence}`");
+        let block: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
+        all.push(Shown { command: command.to_owned(), output: block.join("\n") });
+    }
+    all
+}
+
+/// The words of a command as a shell reads them, with nothing but '…' and "…".
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            (Some(_) | None, _) => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// What of an output is the same in every run: its words, with `#` for the run's id and for every time. A time of another
+/// length may break lines elsewhere.
+fn normalised(output: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in output.split_whitespace() {
+        let before = words.last_mut();
+        let unit = word.trim_end_matches([',', '.', ';', ':', ')']);
+        match before {
+            Some(before) if before == "lab" && is_run_id(word) => words.push("#".to_owned()),
+            Some(before) if ["ms", "s", "min"].contains(&unit) && is_number(before) => {
+                *before = if before.starts_with('(') { "(#" } else { "#" }.to_owned();
+                // 999 ms here may be 1.0 s there.
+                words.push(format!("time{}", &word[unit.len()..]));
+            }
+            Some(_) | None => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
+fn is_run_id(word: &str) -> bool {
+    word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_number(word: &str) -> bool {
+    let digits = word.trim_start_matches('(');
+    digits.starts_with(|letter: char| letter.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte))
+}
+
+#[test]
+fn outputs_in_the_readme_are_true() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = std::fs::read_to_string(path).expect("there is a README.md");
+    let shown = shown(&text);
+    assert!(
+        shown.len() >= 2,
+        "README.md shows {} outputs; each follows a line `<!-- output: COMMAND -->`",
+        shown.len()
+    );
+    for Shown { command, output } in shown {
+        let words = words(&command);
+        assert_eq!(words[0], "papertiger", "{command}");
+        let _alone = lab_to_oneself();
+        let ran = papertiger().args(&words[1..]).output().unwrap();
+        let stdout = String::from_utf8(ran.stdout).unwrap();
+        let (is, says) = (normalised(&stdout), normalised(&output));
+        if is != says {
+            let same = is.iter().zip(&says).take_while(|(is, says)| is == says).count();
+            let from = same.saturating_sub(5);
+            let near = |words: &[String]| words.iter().skip(from).take(20).cloned().collect::<Vec<_>>().join(" ");
+            panic!(
+                "`{command}` in README.md is not true any more.\nREADME: … {} …\nnow:    … {} …\n\nThe whole:\n{stdout}{}",
+                near(&says),
+                near(&is),
+                String::from_utf8_lossy(&ran.stderr)
+            );
+        }
+    }
+}
+
+#[test]
+fn blocks_are_found_and_commands_are_read() {
+    let text = "# Title\n<!-- output: papertiger lab --case 'a *' -->\n\n```text\none\ntwo\n```\n\n```sh\nthree\n```\n";
+    let [shown] = shown(text).try_into().ok().unwrap();
+    assert_eq!(shown.output, "one\ntwo");
+    assert_eq!(words(&shown.command), ["papertiger", "lab", "--case", "a *"]);
+}
+
+#[test]
+fn runs_differ_in_their_ids_and_times_alone() {
+    let one = "  lab k3x9qa · settle 5 s · took 14.2 s\n ENFORCED x 5 of 5  84.3 ms";
+    let other = "  lab 000000 · settle 5 s ·\n  took 1,009 ms\n ENFORCED x 5 of 5  1.2 s";
+    assert_eq!(normalised(one), normalised(other));
+    assert_ne!(normalised(one), normalised(&other.replace("5 of 5", "4 of 5")));
+    assert_ne!(normalised(one), normalised(&other.replace("ENFORCED", "IGNORED")));
+}
