@@ -142,6 +142,8 @@ pub struct CaseStarted {
     pub masked: Vec<Masked>,
     /// Whether this case only observes what the specification leaves open.
     pub property: bool,
+    /// Whether it is scored only where the property that it relies on was observed.
+    pub requires_property: bool,
     /// What the run had settled about open questions when it began.
     pub assumptions: Assumptions,
     /// The world as it was before the first step.

@@ -65,6 +65,7 @@ pub(super) async fn run<L: Lane>(
             .map(|masked| Masked { term: masked.term.clone(), reason: masked.reason.clone() })
             .collect(),
         property: case.property.is_some(),
+        requires_property: case.requires.is_some(),
         assumptions,
         world: experiment.world.clone(),
         steps: experiment.steps.clone(),

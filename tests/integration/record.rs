@@ -16,6 +16,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         covers: vec!["egress".into()],
         masked: Vec::new(),
         property: false,
+        requires_property: false,
         assumptions: Assumptions::default(),
         world: world(),
         steps: vec![Change::Apply { policies: Vec::new() }],

@@ -13,6 +13,7 @@ pub use term::{ChangeKind, Part, Place, RulePart, Term};
 pub use touch::{shown, touched};
 
 use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::model::nearest::nearest;
 use crate::core::verdict::Placement;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -174,7 +175,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|fault| fault.name() == text).ok_or_else(|| ParseFaultError::Name {
             text: text.to_owned(),
-            nearest: nearest(text, Self::ALL.iter().map(|fault| fault.name())),
+            meant: nearest(text, Self::ALL.iter().map(|fault| fault.name())),
         })
     }
 }
@@ -294,12 +295,12 @@ impl TryFrom<String> for FaultAt {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseFaultError {
     /// Not a fault.
-    #[error("no fault is called `{text}`; the nearest is `{nearest}` (`--fault list` shows all)")]
+    #[error("no fault is called `{text}`{} (`--fault list` shows all)", meant.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default())]
     Name {
         /// The text.
         text: String,
-        /// The name that differs least from it.
-        nearest: &'static str,
+        /// The fault that may have been meant.
+        meant: Option<&'static str>,
     },
     /// Not a scope.
     #[error(
@@ -309,28 +310,6 @@ pub enum ParseFaultError {
         /// The text.
         text: String,
     },
-}
-
-/// The name that takes the fewest insertions, deletions and exchanges of letters to become `text`.
-fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> &'static str {
-    names.min_by_key(|name| edit_distance(text, name)).unwrap_or("")
-}
-
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, letter) in left.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        for (cell, other) in row.iter_mut().skip(1).zip(&right) {
-            before = (diagonal + usize::from(letter != *other)).min(before + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, before);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -357,7 +336,8 @@ mod tests {
     fn an_unknown_name_brings_the_nearest_one() {
         let error = "ignore-prots".parse::<FaultAt>().unwrap_err().to_string();
         assert!(error.contains("`ignore-ports`") && error.contains("--fault list"), "{error}");
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        let error = "segmentation".parse::<FaultAt>().unwrap_err().to_string();
+        assert_eq!(error, "no fault is called `segmentation` (`--fault list` shows all)");
     }
 
     #[test]

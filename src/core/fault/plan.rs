@@ -3,12 +3,13 @@
 
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
-use super::{Fault, Place};
+use super::{Fault, Place, Term};
 use crate::core::model::flow::{Endpoint, Family, Flow, Path};
+use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::{Placement, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
 pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
@@ -112,12 +113,17 @@ pub(crate) fn differ(one: Answer, other: Answer) -> bool {
 /// between two nodes, and so on. All four parts at once would need three times the connections, and no network is known
 /// that fails only there.
 fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
+    let denied = Denied::of(candidates, answers);
     for term in experiment.terms() {
         for fault in Fault::ALL {
             let Some(reading) = experiment.reading(fault, Reach::Term(&term)) else { continue };
             let ignored = table(experiment, &reading, candidates);
             let witnesses = (0..candidates.len()).filter(|flow| {
-                answers.right.iter().zip(&ignored).any(|(right, ignored)| differ(right[*flow], ignored[*flow]))
+                (0..ignored.len()).any(|phase| {
+                    let right = answers.right[phase][*flow];
+                    differ(right, ignored[phase][*flow])
+                        && (right == Answer::Deny || denied.beside(&term, phase, *flow, &candidates[*flow]))
+                })
             });
             let mut by_pair: BTreeMap<[Option<usize>; 4], Vec<usize>> = BTreeMap::new();
             for flow in witnesses {
@@ -128,6 +134,38 @@ fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers
             // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
             let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
             by_pair.into_values().take(wanted).for_each(|flows| needs.add(flows));
+        }
+    }
+}
+
+/// What is denied up to each phase: an allow that nothing denied stands beside proves nothing.
+struct Denied<'a> {
+    flows: Vec<BTreeSet<usize>>,
+    to: Vec<BTreeSet<(Family, &'a Endpoint)>>,
+    from: Vec<BTreeSet<(Family, &'a Endpoint)>>,
+}
+
+impl<'a> Denied<'a> {
+    fn of(candidates: &'a [Flow], answers: &Answers) -> Self {
+        let mut denied = Self { flows: Vec::new(), to: Vec::new(), from: Vec::new() };
+        for right in &answers.right {
+            let mut flows = denied.flows.last().cloned().unwrap_or_default();
+            flows.extend((0..candidates.len()).filter(|flow| right[*flow] == Answer::Deny));
+            denied.to.push(flows.iter().map(|flow| (candidates[*flow].family, &candidates[*flow].to)).collect());
+            denied.from.push(flows.iter().map(|flow| (candidates[*flow].family, &candidates[*flow].from)).collect());
+            denied.flows.push(flows);
+        }
+        denied
+    }
+
+    /// Whether something stands beside an allowed flow that makes it a proof: for a change the flow itself, closed
+    /// before; for a part of a policy a flow of the same pod; for a `podSelector` any.
+    fn beside(&self, term: &Term, phase: usize, flow: usize, of: &Flow) -> bool {
+        match (&term.place, term.direction()) {
+            (Place::Change { .. } | Place::Removal, _) => phase > 0 && self.flows[phase - 1].contains(&flow),
+            (Place::Policy { .. }, Some(Direction::Ingress)) => self.to[phase].contains(&(of.family, &of.to)),
+            (Place::Policy { .. }, Some(Direction::Egress)) => self.from[phase].contains(&(of.family, &of.from)),
+            (Place::Policy { .. }, None) => self.to[phase].iter().any(|(family, _)| *family == of.family),
         }
     }
 }

@@ -149,7 +149,7 @@ impl Reading {
                 oracle::answer(policies, world, flow, self.assumptions)
             }
             Selection::First | Selection::FirstFor { .. } | Selection::NotIsolating { .. } => {
-                both(self.side(phase, flow, Direction::Egress), self.side(phase, flow, Direction::Ingress))
+                oracle::both([Direction::Egress, Direction::Ingress].map(|direction| self.side(phase, flow, direction)))
             }
         }
     }
@@ -194,15 +194,6 @@ impl Reading {
             })
             .collect();
         decide(&counted)
-    }
-}
-
-/// Both sides must allow; a denial on one side decides whatever the other leaves open.
-pub fn both(egress: Answer, ingress: Answer) -> Answer {
-    match (egress, ingress) {
-        (Answer::Deny, _) | (_, Answer::Deny) => Answer::Deny,
-        (undefined @ Answer::Undefined(_), _) | (_, undefined @ Answer::Undefined(_)) => undefined,
-        (Answer::Allow, Answer::Allow) => Answer::Allow,
     }
 }
 
@@ -268,11 +259,13 @@ fn misread(mut policy: Policy, fault: Fault, reach: Reach<'_>) -> Policy {
                     *rules = None;
                 }
                 let Some(rules) = rules else { continue };
-                match fault {
-                    Fault::IgnoreRules => rules.clear(),
-                    Fault::FirstRuleOnly => rules.truncate(1),
-                    _ => rules.iter_mut().for_each(|rule| misread_rule(rule, fault)),
+                if fault == Fault::IgnoreRules {
+                    rules.clear();
                 }
+                if fault == Fault::FirstRuleOnly {
+                    rules.truncate(1);
+                }
+                rules.iter_mut().for_each(|rule| misread_rule(rule, fault));
             }
         }
         Some(Part::Target) => policy.pod_selector = LabelSelector::default(),
@@ -332,21 +325,21 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
 fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
     match part {
         RulePart::Whole => {}
-        RulePart::Peer(index) => match fault {
-            Fault::IgnorePeers => rule.peers.clear(),
-            Fault::AndAsOr => {
+        RulePart::Peer(index) => {
+            if fault == Fault::IgnorePeers {
+                rule.peers.clear();
+            } else if fault == Fault::AndAsOr {
                 if index < rule.peers.len() {
                     let peer = rule.peers.remove(index);
                     rule.peers.extend(either(peer));
                 }
-            }
-            _ => {
+            } else {
                 remove_at(&mut rule.peers, index);
                 if rule.peers.is_empty() {
                     return Left::Nothing;
                 }
             }
-        },
+        }
         RulePart::NamespaceSelector(index) | RulePart::PodSelector(index) => {
             if let Some(peer) = rule.peers.get_mut(index) {
                 misread_peer(peer, fault);
@@ -357,21 +350,21 @@ fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
                 remove_at(except, item);
             }
         }
-        RulePart::Port(index) | RulePart::Protocol(index) => match fault {
-            Fault::IgnorePorts => rule.ports.clear(),
-            Fault::IgnoreProtocol => {
+        RulePart::Port(index) | RulePart::Protocol(index) => {
+            if fault == Fault::IgnorePorts {
+                rule.ports.clear();
+            } else if fault == Fault::IgnoreProtocol {
                 if let Some(port) = rule.ports.get(index) {
                     let widened: Vec<PortMatch> = any_protocol(port).collect();
                     rule.ports.splice(index..=index, widened);
                 }
-            }
-            _ => {
+            } else {
                 remove_at(&mut rule.ports, index);
                 if rule.ports.is_empty() {
                     return Left::Nothing;
                 }
             }
-        },
+        }
     }
     Left::Something
 }
@@ -379,13 +372,12 @@ fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
 fn misread_peer(peer: &mut Peer, fault: Fault) {
     match peer {
         Peer::Pods { namespace_selector, pod_selector } => {
-            let ignored = match fault {
-                Fault::IgnoreNamespaceSelector => namespace_selector,
-                Fault::IgnorePodSelector => pod_selector,
-                _ => return,
-            };
-            if let Some(selector) = ignored {
-                *selector = LabelSelector::default();
+            for (selector, ignored) in
+                [(namespace_selector, Fault::IgnoreNamespaceSelector), (pod_selector, Fault::IgnorePodSelector)]
+            {
+                if let Some(selector) = selector.as_mut().filter(|_| fault == ignored) {
+                    *selector = LabelSelector::default();
+                }
             }
         }
         Peer::IpBlock { cidr: _, except } => {

@@ -2,11 +2,12 @@
 
 use super::experiment::Experiment;
 use super::plan::{differ, scope};
-use super::reading::{Reach, Reading, both};
+use super::reading::{Reach, Reading};
 use super::term::Term;
 use super::{Fault, FaultAt};
 use crate::core::model::flow::Flow;
 use crate::core::model::policy::Direction;
+use crate::core::oracle::both;
 
 /// The terms that a network with `fault` is seen to ignore when `flows` are probed.
 pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<Term> {
@@ -19,7 +20,7 @@ pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<
             let bears = fault.scope.as_ref().is_none_or(|scope| scope.reaches(world, flow, place, direction));
             if bears { faulty.side(phase, flow, direction) } else { faithful.side(phase, flow, direction) }
         };
-        both(side(Direction::Egress), side(Direction::Ingress))
+        both([Direction::Egress, Direction::Ingress].map(side))
     };
     let phases = experiment.phases().len();
     experiment

@@ -122,7 +122,7 @@ fn sides<'a>(world: &'a World, flow: &'a Flow, assumptions: Assumptions) -> [Sid
 }
 
 /// Both sides must allow; a denial decides whatever the other side may do.
-fn both([egress, ingress]: [Answer; 2]) -> Answer {
+pub fn both([egress, ingress]: [Answer; 2]) -> Answer {
     match (egress, ingress) {
         (Answer::Deny, _) | (_, Answer::Deny) => Answer::Deny,
         (open @ Answer::Undefined(_), Answer::Allow | Answer::Undefined(_)) => open,

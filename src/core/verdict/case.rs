@@ -4,11 +4,11 @@ use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Phase, PhaseEnded, RunSettings};
 use crate::core::fault::plan::scope;
-use crate::core::fault::reading::{Reach, Reading, both};
+use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Experiment, Fault, FaultAt};
 use crate::core::model::flow::Flow;
 use crate::core::model::policy::Direction;
-use crate::core::oracle::Answer;
+use crate::core::oracle::{Answer, both};
 
 /// A case as far as it was run.
 pub(super) struct CaseRun<'a> {
@@ -144,7 +144,7 @@ impl Predictions {
     fn answer(&self, fault: &FaultAt, phase: usize, flow: usize, evidence: &Evidence<'_>) -> Answer {
         let (right_egress, right_ingress) = self.right.0[phase][flow];
         let Some((_, sides)) = self.faults.iter().find(|(known, _)| *known == fault.fault) else {
-            return both(right_egress, right_ingress);
+            return both([right_egress, right_ingress]);
         };
         let (egress, ingress) = sides.0[phase][flow];
         let world = &evidence.experiment.world;
@@ -152,10 +152,10 @@ impl Predictions {
         let reaches = |direction| {
             fault.scope.as_ref().is_none_or(|scope| scope.reaches(world, sighting.flow, sighting.scope, direction))
         };
-        both(
+        both([
             if reaches(Direction::Egress) { egress } else { right_egress },
             if reaches(Direction::Ingress) { ingress } else { right_ingress },
-        )
+        ])
     }
 }
 

@@ -29,7 +29,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .iter()
         .enumerate()
         .map(|(index, evidence)| {
-            let (case, decided) = judge_case(evidence, suspects.of_case(index), &run.settings);
+            let (case, decided) = judge_case(evidence, suspects.of_case(index));
             for (node, verdict) in decided {
                 nodes.entry(node).or_default().push(verdict);
             }
@@ -180,7 +180,6 @@ fn widest(faults: Vec<FaultAt>) -> Vec<FaultAt> {
 fn judge_case(
     evidence: &Evidence<'_>,
     explanations: &[FaultAt],
-    settings: &RunSettings,
 ) -> (CaseResult, Vec<(String, Verdict)>) {
     let started = evidence.run.started;
     let mut nodes = Vec::new();
@@ -201,7 +200,7 @@ fn judge_case(
     };
     let (verdict, reason) = if started.property {
         (Verdict::Undefined, Some("the specification leaves this open: observed, not scored".to_owned()))
-    } else if evidence.only_undefined() {
+    } else if started.requires_property && started.assumptions == Assumptions::default() {
         (Verdict::Undefined, Some("what this cluster does here is left open by the specification".to_owned()))
     } else {
         let verdict = worst(terms.iter().map(|term| term.verdict)).unwrap_or(Verdict::Inconclusive);
@@ -220,24 +219,13 @@ fn judge_case(
         verdict,
         reason,
         world: Some(started.world.clone()),
-        steps: steps(evidence, settings),
+        steps: steps(evidence),
         terms,
     };
     (case, nodes)
 }
 
-impl Evidence<'_> {
-    /// Whether the case needs something that the specification leaves open and this run did not settle.
-    fn only_undefined(&self) -> bool {
-        let open = |answer: &Answer| matches!(answer, Answer::Undefined(_));
-        let mut answers = self.flows.iter().flat_map(|flow| &flow.right);
-        answers.clone().any(open) && !answers.any(|answer| *answer == Answer::Deny)
-            || (self.flows.iter().flat_map(|flow| &flow.right).any(open)
-                && !self.experiment.assumptions.ip_block_matches_pods)
-    }
-}
-
-fn steps(evidence: &Evidence<'_>, _settings: &RunSettings) -> Vec<StepResult> {
+fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
     evidence
         .run
         .phases

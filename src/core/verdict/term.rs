@@ -49,7 +49,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
     let failing = failure(evidence, &sights, &touching, explanations);
 
     let mut by_scope: BTreeMap<Scope, Vec<&Sight>> = BTreeMap::new();
-    for sight in &sights {
+    // A witness that proves nothing leaves its scope untested.
+    for sight in sights.iter().filter(|sight| sight.state != State::Vacuous) {
         by_scope.entry(evidence.flows[sight.flow].scope).or_default().push(sight);
     }
     // Where a fault explains what was seen, only its own witnesses tell where it holds.
@@ -224,7 +225,7 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
         let failing = failing.unwrap_or(Verdict::Inconclusive);
         let mixed = failing.is_failure() && any(|state| *state == State::Right);
         if mixed { Verdict::Partial } else { failing }
-    } else if any(|state| matches!(state, State::Unknown(_))) || !any(|state| *state == State::Right) {
+    } else if any(|state| matches!(state, State::Unknown(_))) {
         Verdict::Inconclusive
     } else {
         Verdict::Enforced
@@ -235,7 +236,7 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
 fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option<Verdict>) -> Vec<(String, Verdict)> {
     let world = &evidence.experiment.world;
     let mut by_node: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
-    for sight in sights {
+    for sight in sights.iter().filter(|sight| sight.state != State::Vacuous) {
         let flow = evidence.flows[sight.flow].flow;
         let deciders = match term.direction() {
             Some(Direction::Ingress) => vec![world.node_of(&flow.to)],
@@ -265,27 +266,29 @@ fn explain(
     });
     let vacuous = sights.iter().any(|sight| sight.state == State::Vacuous);
     let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
+    if verdict.is_failure() && touching.is_empty() {
+        return format!(
+            "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",
+            sights.len()
+        );
+    }
     if verdict.is_failure() {
-        if touching.is_empty() {
-            return format!(
-                "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",
-                sights.len()
-            );
-        }
         return format!("the network behaves as if {}", names(&mut touching.iter().map(|at| at.describe())));
     }
-    match verdict {
-        Verdict::Enforced => format!("{right} witnesses were as written"),
-        _ if sights.is_empty() => "no flow that was probed would show whether it is ignored".to_owned(),
-        _ if wrong > 0 => {
-            format!("not observable while {}", names(&mut explanations.iter().map(|at| at.describe())))
-        }
-        _ => match (unknown, unrefuted.first()) {
-            (Some(why), _) => why.to_owned(),
-            (None, _) if vacuous => "nothing that must be blocked was blocked beside what it allows".to_owned(),
-            (None, Some(fault)) => format!("nothing showed that it is not the case that {}", fault.as_if()),
-            (None, None) => evidence.run.abandoned.unwrap_or("nothing was observed").to_owned(),
-        },
+    if verdict == Verdict::Enforced {
+        return format!("{right} witnesses were as written");
+    }
+    if sights.is_empty() {
+        return "no flow that was probed would show whether it is ignored".to_owned();
+    }
+    if wrong > 0 {
+        return format!("not observable while {}", names(&mut explanations.iter().map(|at| at.describe())));
+    }
+    match (unknown, unrefuted.first()) {
+        (Some(why), _) => why.to_owned(),
+        (None, _) if vacuous => "nothing that must be blocked was blocked beside what it allows".to_owned(),
+        (None, Some(fault)) => format!("nothing showed that it is not as if {}", fault.as_if()),
+        (None, None) => evidence.run.abandoned.unwrap_or("nothing was observed").to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lanes of the lab, as the runner sees them.
 
 use super::agent::Agent;
-use super::engine::{Engine, relabel};
+use super::engine::Engine;
 use super::host::Host;
 use super::netns::Netns;
 use super::{Shared, failed};
@@ -83,7 +83,7 @@ impl Lane for LabLane {
             Change::Replace { .. } => {}
             Change::Delete { policies } => self.policies.retain(|name| !policies.contains(name)),
             Change::Relabel { subject, labels } => {
-                if !relabel(&mut self.world, subject, labels) {
+                if !self.world.relabel(subject, labels) {
                     return Err(failed("changing labels", format!("there is no {subject}")));
                 }
             }

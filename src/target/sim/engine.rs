@@ -2,14 +2,14 @@
 
 use super::net::SimNet;
 use crate::core::fault::plan::scope;
-use crate::core::fault::reading::{Reading, both};
+use crate::core::fault::reading::Reading;
 use crate::core::fault::{Fault, FaultAt};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
-use crate::core::oracle::{Answer, Assumptions};
+use crate::core::oracle::{Answer, Assumptions, both};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -147,7 +147,7 @@ impl Engine {
             let view = engines.enumerate().find(|(_, at)| bears(at)).map_or(0, |(index, _)| index + 1);
             inner.views[view].reading.side(0, flow, direction)
         };
-        both(side(Direction::Egress), side(Direction::Ingress)) != Answer::Deny
+        both([Direction::Egress, Direction::Ingress].map(side)) != Answer::Deny
     }
 
     /// Whether a packet is lost on its way.

@@ -12,8 +12,6 @@ mod rules;
 mod tests;
 mod view;
 
-pub(super) use view::relabel;
-
 use super::topology::Topology;
 use super::{failed, lock};
 use crate::core::fault::{Fault, FaultAt};

@@ -2,7 +2,7 @@
 
 use super::compile::{Place, compile};
 use super::dispatch::plan;
-use super::view::{Faults, View, relabel};
+use super::view::{Faults, View};
 use crate::core::fault::{Fault, FaultAt};
 use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::{PodId, Protocol};
@@ -246,7 +246,7 @@ fn an_engine_that_ignores_label_changes_goes_by_those_of_the_first_policy() {
 #[test]
 fn a_namespace_keeps_the_label_with_its_name() {
     let mut world = world();
-    assert!(relabel(&mut world, &Subject::Namespace("x".to_owned()), &labels(&[(NAMESPACE_NAME_LABEL, "other")])));
+    assert!(world.relabel(&Subject::Namespace("x".to_owned()), &labels(&[(NAMESPACE_NAME_LABEL, "other")])));
     assert_eq!(world.namespaces[0].labels, labels(&[(NAMESPACE_NAME_LABEL, "x-1")]));
-    assert!(!relabel(&mut world, &Subject::Namespace("w".to_owned()), &labels(&[])));
+    assert!(!world.relabel(&Subject::Namespace("w".to_owned()), &labels(&[])));
 }

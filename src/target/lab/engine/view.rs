@@ -4,9 +4,9 @@
 //! policies perfectly well; it only reads the wrong ones.
 
 use crate::core::fault::Fault;
-use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::policy::Policy;
-use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
+use crate::core::model::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A set of faults that hold together.
@@ -56,29 +56,11 @@ impl View {
                 }
             }
             Change::Relabel { subject, labels } => {
-                relabel(&mut self.told, subject, labels);
+                self.told.relabel(subject, labels);
                 if self.policies.is_empty() || !self.faults.contains(&Fault::IgnoreLabelChange) {
                     self.world = self.told.clone();
                 }
             }
-        }
-    }
-}
-
-/// Gives a subject exactly these labels, except those that Kubernetes sets itself. Says whether the subject exists.
-pub(in crate::target::lab) fn relabel(world: &mut World, subject: &Subject, labels: &Labels) -> bool {
-    match subject {
-        Subject::Pod(id) => {
-            let pod = world.pods.iter_mut().find(|pod| pod.id == *id);
-            pod.map(|pod| pod.labels = labels.clone()).is_some()
-        }
-        Subject::Namespace(id) => {
-            let namespace = world.namespaces.iter_mut().find(|namespace| namespace.id == *id);
-            let set = namespace.map(|namespace| {
-                namespace.labels = labels.clone();
-                namespace.labels.insert(NAMESPACE_NAME_LABEL.to_owned(), namespace.name.clone());
-            });
-            set.is_some()
         }
     }
 }
