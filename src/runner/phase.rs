@@ -66,6 +66,8 @@ struct Standing {
     wrong: usize,
     /// Of these, how many are blocked and must not be.
     overblocked: usize,
+    /// Of these, how many have not yet failed for long enough to be called blocked.
+    undecided: usize,
     /// Since when everything has been right.
     since_us: u64,
     /// Whether the phase has seen enough.
@@ -119,7 +121,8 @@ impl Agents {
             }
             let waited = start.elapsed();
             let patience = if standing.overblocked > 0 { overblock } else { settle };
-            if (standing.wrong > 0 && waited >= patience) || waited >= overblock + holding {
+            // A flow that got through while the change was on its way begins to fail only with its next attempt.
+            if (standing.wrong > 0 && standing.undecided == 0 && waited >= patience) || waited >= overblock + holding {
                 break standing;
             }
         };
@@ -306,15 +309,16 @@ impl Sheet<'_> {
     fn connecting(&self, cells: &[Cell], enough: impl Fn(Attempts<'_>) -> bool) -> Standing {
         let wrong = cells.iter().filter(|cell| !enough(Attempts::of(cell))).count();
         let since_us = cells.iter().filter_map(|cell| Attempts::of(cell).first_through_us()).max();
-        Standing { wrong, overblocked: wrong, since_us: since_us.unwrap_or(self.accepted_us), done: wrong == 0 }
+        let since_us = since_us.unwrap_or(self.accepted_us);
+        Standing { wrong, overblocked: wrong, undecided: 0, since_us, done: wrong == 0 }
     }
 
     /// Everything is right since the last leak and the last first success; it holds when every denied flow has met its
     /// quorum since then, and every allowed one has connected once more.
     fn holding(&self, cells: &[Cell]) -> Standing {
         let denial = Quorum::denial(self.settings);
-        let (mut leaks, mut overblocked, mut since_us) = (0, 0, self.accepted_us);
-        for cell in cells {
+        let (mut leaks, mut overblocked, mut undecided, mut since_us) = (0, 0, 0, self.accepted_us);
+        for (index, cell) in cells.iter().enumerate() {
             let attempts = Attempts::of(cell);
             match cell.expected {
                 Answer::Deny => {
@@ -327,6 +331,8 @@ impl Sheet<'_> {
                     since_us = since_us.max(attempts.first_through_us().unwrap_or(self.accepted_us));
                     let silent = attempts.first_through_us().is_none() || attempts.stopped().count >= RELAPSE;
                     overblocked += usize::from(silent);
+                    let quorum = Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of));
+                    undecided += usize::from(silent && !quorum.met_by(attempts.stopped()));
                 }
                 Answer::Undefined(_) => {}
             }
@@ -343,7 +349,7 @@ impl Sheet<'_> {
             }
         });
         let wrong = leaks + overblocked;
-        Standing { wrong, overblocked, since_us, done: wrong == 0 && held }
+        Standing { wrong, overblocked, undecided, since_us, done: wrong == 0 && held }
     }
 
     /// Each cell has shown, by itself, that it is open or that it is blocked.
@@ -357,7 +363,7 @@ impl Sheet<'_> {
             attempts.first_through_us().is_some() || quorum.met_by(attempts.stopped())
         };
         let wrong = cells.iter().enumerate().filter(|cell| !shown(*cell)).count();
-        Standing { wrong, overblocked: wrong, since_us: self.accepted_us, done: wrong == 0 }
+        Standing { wrong, overblocked: wrong, undecided: 0, since_us: self.accepted_us, done: wrong == 0 }
     }
 }
 

@@ -146,9 +146,7 @@ impl<'a> Attempts<'a> {
         }
         match self.last_through_us() {
             Some(last) if last >= since_us => Seen::Through,
-            Some(_) => {
-                Seen::Unclear { why: format!("it connected at first, then {} attempts in a row failed", stopped.count) }
-            }
+            Some(_) => relapsed(stopped.count),
             None if self.count() == 0 => Seen::Unclear { why: "no attempt ended".to_owned() },
             None => Seen::Unclear { why: format!("{} unanswered attempts are too few to say so", stopped.count) },
         }
@@ -181,7 +179,17 @@ pub fn of_cell(cell: &Cell, baseline: Attempts<'_>, held_since_us: Option<u64>, 
         Answer::Allow => held_since_us.unwrap_or(0),
         Answer::Deny | Answer::Undefined(_) => 0,
     };
-    Attempts::of(cell).seen(quorum, since_us)
+    let attempts = Attempts::of(cell);
+    let stopped = attempts.stopped().count;
+    match attempts.seen(quorum, since_us) {
+        // It may have connected before the change took effect: more failures since than loss explains are no success.
+        Seen::Through if cell.expected == Answer::Allow && stopped >= quorum.attempts => relapsed(stopped),
+        seen => seen,
+    }
+}
+
+fn relapsed(failures: u32) -> Seen {
+    Seen::Unclear { why: format!("it connected at first, then {failures} attempts in a row failed") }
 }
 
 /// Why a baseline cell proves nothing; `None` when it does.
