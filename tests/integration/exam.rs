@@ -78,6 +78,7 @@ struct Report {
 
 impl Report {
     #[track_caller]
+    #[expect(clippy::panic, reason = "what came instead of a report is what the reader of a failure needs")]
     fn of(mut command: Command) -> Self {
         let _alone = lab_to_oneself();
         let output = command.output().unwrap();

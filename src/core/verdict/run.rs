@@ -177,10 +177,7 @@ fn widest(faults: Vec<FaultAt>) -> Vec<FaultAt> {
     faults.into_iter().filter(|at| at.scope.is_none() || !everywhere.contains(&at.fault)).collect()
 }
 
-fn judge_case(
-    evidence: &Evidence<'_>,
-    explanations: &[FaultAt],
-) -> (CaseResult, Vec<(String, Verdict)>) {
+fn judge_case(evidence: &Evidence<'_>, explanations: &[FaultAt]) -> (CaseResult, Vec<(String, Verdict)>) {
     let started = evidence.run.started;
     let mut nodes = Vec::new();
     let terms: Vec<_> = if started.property {

@@ -269,7 +269,8 @@ mod tests {
         let refused = streak(Outcome::Refused, 10, 500, 1_000);
         let stranger = streak(Outcome::WrongIdentity { answered: "z/b".to_owned() }, 5, 0, 500);
         let silent = streak(Outcome::NoEcho, 1, 900, 900);
-        let rows: Vec<(&str, Answer, Vec<Streak>, Option<u64>, &[Streak], &str)> = vec![
+        type Row<'a> = (&'a str, Answer, Vec<Streak>, Option<u64>, &'a [Streak], &'a str);
+        let rows: Vec<Row<'_>> = vec![
             // "Deny: no success in the whole hold", of at least 20 attempts over at least 1 s.
             ("held", Deny, vec![timed_out(21, 0, 1_000)], Some(0), &clean, "blocked"),
             ("too few", Deny, vec![timed_out(19, 0, 1_000)], None, &clean, "unclear"),
