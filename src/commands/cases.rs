@@ -3,9 +3,9 @@
 use super::catalogue;
 use crate::cli::cases::{CasesCommand, CasesListArgs, CasesShowArgs};
 use crate::cli::{Form, UsageError};
-use crate::core::catalogue::{Blueprint, Case, Instance, furnish};
+use crate::core::catalogue::{Action, Blueprint, Case, Instance, furnish};
+use crate::core::event::Phase;
 use crate::core::fault::{Experiment, plan};
-use crate::core::model::change::Change;
 use crate::core::model::manifest;
 use crate::core::model::nearest::nearest;
 use crate::core::model::state::State;
@@ -89,9 +89,11 @@ fn show(case: &Case) -> String {
     for phase in experiment.phases() {
         let change = experiment.change(phase);
         text.push_str(&format!("\n{phase}: {}\n", describe(phase, change)));
-        if let Some(Change::Apply { policies } | Change::Replace { policies }) = change {
-            for policy in policies {
-                text.push_str(&format!("\n{}", indent(&manifest::to_yaml(policy))));
+        if let Phase::Step(step) = phase
+            && let Action::Apply(templates) | Action::Replace(templates) = &case.steps[step].action
+        {
+            for template in templates {
+                text.push_str(&format!("\n{}", indent(&manifest::to_yaml(template.logical()))));
             }
         }
         let state = &states[experiment.index(phase)];

@@ -321,14 +321,12 @@ fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_li
     let terms: Vec<Verdict> = cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict).collect();
     let skipped = cases.iter().filter(|case| case.verdict == Verdict::Skipped).count();
     let enforced = terms.iter().filter(|verdict| **verdict == Verdict::Enforced).count();
-    let nodes = match run.nodes.len() {
-        1 => "1 node".to_owned(),
-        nodes => format!("{nodes} nodes"),
-    };
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let nodes = count(run.nodes.len(), "node");
     let mut text =
         format!("{verdict}: {enforced} of {} terms enforced in {} cases on {nodes}", terms.len(), cases.len());
     if skipped > 0 {
-        text.push_str(&format!("; {skipped} cases skipped"));
+        text.push_str(&format!("; {} skipped", count(skipped, "case")));
     }
     if !behaves_like.is_empty() {
         text.push_str(&format!("; behaves as if {}", behaves_like.join(", or ")));
