@@ -323,8 +323,11 @@ fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_li
     let enforced = terms.iter().filter(|verdict| **verdict == Verdict::Enforced).count();
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     let nodes = count(run.nodes.len(), "node");
-    let mut text =
-        format!("{verdict}: {enforced} of {} terms enforced in {} cases on {nodes}", terms.len(), cases.len());
+    let mut text = format!(
+        "{verdict}: {enforced} of {} enforced in {} on {nodes}",
+        count(terms.len(), "term"),
+        count(cases.len(), "case")
+    );
     if skipped > 0 {
         text.push_str(&format!("; {} skipped", count(skipped, "case")));
     }
