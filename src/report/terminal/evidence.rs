@@ -1,11 +1,12 @@
 //! What was seen on the flows that are wrong, in enough detail for a bug report.
 
 use crate::core::event::Phase;
+use crate::core::fault::plan::scope;
 use crate::core::model::flow::{Endpoint, Flow};
 use crate::core::model::observation::{Outcome, Streak};
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
-use crate::core::verdict::{CaseResult, CellResult, Placement, Seen, StepResult};
+use crate::core::verdict::{CaseResult, CellResult, Seen, StepResult};
 use crate::report::page::{Line, Page, Tone, count, duration_ms};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,7 +169,7 @@ fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
             split("path", &|flow| flow.path.to_string()),
         ];
         if let Some(world) = world {
-            splits.push(split("placement", &|flow| placement(world, flow).to_string()));
+            splits.push(split("placement", &|flow| scope(world, flow).placement.to_string()));
         }
         if !splits[1].is_clean() {
             splits.push(split("port", &|flow| format!("{} {}", flow.protocol, flow.port)));
@@ -182,12 +183,4 @@ fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
         }
     }
     lines
-}
-
-fn placement(world: &World, flow: &Flow) -> Placement {
-    match (world.node_of(&flow.from), world.node_of(&flow.to)) {
-        (Some(from), Some(to)) if from == to => Placement::SameNode,
-        (Some(_), Some(_)) => Placement::CrossNode,
-        (None, _) | (_, None) => Placement::Outside,
-    }
 }
