@@ -8,6 +8,8 @@ pub mod agent;
 pub mod core;
 
 #[cfg(feature = "cli")]
+pub mod carried;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod commands;
