@@ -48,7 +48,9 @@ pub(super) fn parse(
     token: Option<OsString>,
 ) -> Result<Option<AgentConfig>, UsageError> {
     let (mut identity, mut control) = (None, None);
-    let mut arguments = arguments.map(|argument| text("an argument", argument));
+    let mut arguments = arguments.map(|argument| text("an argument", argument)).peekable();
+    // An image's entry point may be the whole command or the agent alone, and both are given the same arguments.
+    let _command = arguments.next_if(|argument| matches!(argument.as_deref(), Ok("agent")));
     while let Some(argument) = arguments.next().transpose()? {
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -112,6 +114,7 @@ mod tests {
         for (line, control) in [
             ("--identity x/a --control stdin", Control::Stdin),
             ("--control=8470 --identity=x/a", Control::Listen(8470)),
+            ("agent --control=8470 --identity=x/a", Control::Listen(8470)),
         ] {
             let config = AgentConfig { identity: "x/a".to_owned(), token: "t".to_owned(), control };
             assert!(check(line, Some("t")) == Ok(Some(config)), "{line}");

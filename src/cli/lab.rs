@@ -1,16 +1,7 @@
 //! `papertiger lab`.
 
-use super::output::{GateArgs, OutputArgs};
-use super::settings::{LabSettings, Profile, UsageError};
-use super::values;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// A block that held for less proves nothing.
-const SHORTEST_HOLD: Duration = Duration::from_secs(1);
-
-/// A longer run is a mistake in the unit.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+use super::run::RunArgs;
+use super::settings::{LabSettings, UsageError};
 
 const AFTER: &str = "\
 Every flag has a variable: --fail-on is PAPERTIGER_FAIL_ON.
@@ -50,17 +41,8 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER, after_long_help = AFTER_LONG)]
 pub struct LabArgs {
-    /// How much to prove
-    #[arg(long, value_enum, default_value_t = Profile::Standard, env = "PAPERTIGER_PROFILE", hide_env = true)]
-    #[arg(help_heading = "Cases")]
-    profile: Profile,
-    /// Only cases whose id matches; can be repeated
-    #[arg(long = "case", value_name = "GLOB", value_parser = values::glob, env = "PAPERTIGER_CASE", hide_env = true)]
-    #[arg(help_heading = "Cases")]
-    cases: Vec<String>,
-    /// A directory with cases of your own, beside the built-in ones
-    #[arg(long, value_name = "DIR", env = "PAPERTIGER_CASE_DIR", hide_env = true, help_heading = "Cases")]
-    case_dir: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
 
     /// How many nodes, 1 to 16
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -70,100 +52,12 @@ pub struct LabArgs {
     #[arg(long = "fault", value_name = "NAME[@SCOPE]", value_delimiter = ',', env = "PAPERTIGER_FAULT")]
     #[arg(hide_env = true, help_heading = "Lab")]
     faults: Vec<String>,
-
-    /// How long a change may take until what is still wrong is a finding
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
-    #[arg(env = "PAPERTIGER_SETTLE", hide_env = true, help_heading = "Pace")]
-    settle: Duration,
-    /// How long what is right must stay right, 1s at least [default: 1s; 5s in profile full]
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_HOLD")]
-    #[arg(hide_env = true, help_heading = "Pace")]
-    hold: Option<Duration>,
-    /// How long the whole run may take
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::duration)]
-    #[arg(env = "PAPERTIGER_TIMEOUT", hide_env = true, help_heading = "Pace")]
-    timeout: Duration,
-    /// How many cases run side by side, 1 to 32 [default: as many as this machine carries]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32), env = "PAPERTIGER_LANES")]
-    #[arg(hide_env = true, help_heading = "Pace")]
-    lanes: Option<u8>,
-    /// Repeat what another run drew [default: drawn, and reported]
-    #[arg(long, value_name = "N", env = "PAPERTIGER_SEED", hide_env = true, help_heading = "Pace")]
-    seed: Option<u64>,
-
-    #[command(flatten)]
-    gate: GateArgs,
-    /// Write everything that happens to an event log, for `papertiger report`
-    #[arg(long, value_name = "PATH", env = "PAPERTIGER_RECORD", hide_env = true, help_heading = "Output")]
-    record: Option<PathBuf>,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 impl LabArgs {
     /// What the run is told to do.
     pub fn into_settings(self) -> Result<LabSettings, UsageError> {
-        let Self { profile, cases, case_dir, size, faults, settle, hold, timeout, lanes, seed, gate, output, record } =
-            self;
-        let hold = hold.unwrap_or(profile.hold());
-        check_pace(settle, hold, timeout)?;
-        Ok(LabSettings {
-            profile,
-            cases,
-            case_dir,
-            settle,
-            hold,
-            timeout,
-            lanes: lanes.map(usize::from),
-            seed,
-            size: usize::from(size),
-            faults,
-            gate: gate.into_settings(),
-            outputs: output.into_settings(record)?,
-        })
-    }
-}
-
-fn check_pace(settle: Duration, hold: Duration, timeout: Duration) -> Result<(), UsageError> {
-    let show = values::show;
-    let error = |message: String| Err(UsageError::new(message));
-    if hold < SHORTEST_HOLD {
-        return error(format!(
-            "--hold must be at least 1s, not {}: a block that held for less proves nothing",
-            show(hold)
-        ));
-    }
-    if settle < hold {
-        return error(format!("--settle must be at least as long as --hold, {}, not {}", show(hold), show(settle)));
-    }
-    if timeout <= settle {
-        return error(format!("--timeout must be longer than --settle, {}, not {}", show(settle), show(timeout)));
-    }
-    if timeout > LONGEST_TIMEOUT {
-        return error(format!("--timeout must be at most 24h, not {}", show(timeout)));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pace_must_be_able_to_prove_something() {
-        let seconds = Duration::from_secs;
-        let check = |settle, hold, timeout| check_pace(settle, hold, timeout).map_err(|error| error.to_string());
-        assert_eq!(check(seconds(60), seconds(1), seconds(900)), Ok(()));
-        assert_eq!(check(seconds(5), seconds(5), seconds(6)), Ok(()));
-        for (settle, hold, timeout, flag) in [
-            (seconds(60), Duration::from_millis(999), seconds(900), "--hold must be"),
-            (Duration::ZERO, seconds(1), seconds(900), "--settle must be"),
-            (seconds(4), seconds(5), seconds(900), "--settle must be"),
-            (seconds(60), seconds(1), seconds(60), "--timeout must be"),
-            (seconds(60), seconds(1), seconds(90_000), "--timeout must be"),
-        ] {
-            let message = check(settle, hold, timeout).unwrap_err();
-            assert!(message.starts_with(flag), "{message}");
-        }
+        let Self { run, size, faults } = self;
+        Ok(LabSettings { run: run.into_settings()?, size: usize::from(size), faults })
     }
 }

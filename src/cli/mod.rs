@@ -1,17 +1,21 @@
 //! What users can type. Types for clap, and their conversion into settings; nothing here acts.
 
+mod access;
 pub mod agent;
 pub mod cases;
+pub mod cleanup;
 pub mod completions;
 pub mod lab;
 mod output;
 pub mod report;
+mod run;
 mod settings;
 mod values;
+pub mod verify;
 pub mod version;
 
 pub use output::{Form, GateArgs, OutputArgs};
-pub use settings::{Gate, LabSettings, Profile, UsageError};
+pub use settings::{CleanupSettings, Gate, LabSettings, Profile, RunChoice, RunSettings, UsageError, VerifySettings};
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +32,11 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Prove which policies a cluster enforces, with probe pods of its own
+    ///
+    /// Known policies are applied to probe pods in scratch namespaces, real traffic is sent across what they must allow and
+    /// must block, and everything is removed again.
+    Verify(Box<verify::VerifyArgs>),
     /// Prove which policies the built-in lab enforces: real sockets, no root, no Kubernetes
     ///
     /// Nodes and pods are network namespaces on this machine, joined as in a real cluster; policies become packet filter
@@ -38,6 +47,8 @@ pub enum Command {
     /// Reads the event log that `papertiger lab --record` wrote and judges it as the end of the run did, with the same
     /// report and the same exit code.
     Report(report::ReportArgs),
+    /// Remove what broken-off runs have left in a cluster
+    Cleanup(cleanup::CleanupArgs),
     /// List or show the cases of the catalogue
     #[command(subcommand)]
     Cases(cases::CasesCommand),

@@ -2,13 +2,14 @@
 
 use crate::exit::{Expect, FailOn};
 use crate::report::Outputs;
+use crate::target::cluster::{Access, NodeChoice};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What `lab` was told to do.
+/// What every run was told to do, whatever it probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabSettings {
+pub struct RunSettings {
     /// Which cases of the catalogue are candidates.
     pub profile: Profile,
     /// Globs, one of which a case's id must match; none means every case of the profile.
@@ -25,14 +26,62 @@ pub struct LabSettings {
     pub lanes: Option<usize>,
     /// The seed of everything that is drawn; `None` draws one.
     pub seed: Option<u64>,
-    /// How many nodes the lab has.
-    pub size: usize,
-    /// Faults to switch on, `NAME[@SCOPE]` each; `list` asks for their names.
-    pub faults: Vec<String>,
     /// What makes the run pass.
     pub gate: Gate,
     /// Where the result goes.
     pub outputs: Outputs,
+}
+
+/// What `lab` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabSettings {
+    /// What every run is told.
+    pub run: RunSettings,
+    /// How many nodes the lab has.
+    pub size: usize,
+    /// Faults to switch on, `NAME[@SCOPE]` each; `list` asks for their names.
+    pub faults: Vec<String>,
+}
+
+/// What `verify` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifySettings {
+    /// What every run is told.
+    pub run: RunSettings,
+    /// Which cluster, and as whom.
+    pub access: Access,
+    /// Which nodes.
+    pub nodes: NodeChoice,
+    /// Taints to put up with.
+    pub tolerate: Vec<String>,
+    /// An image whose entry point is the agent.
+    pub image: Option<String>,
+    /// A secret for pulling it.
+    pub pull_secret: Option<String>,
+    /// Whether everything is left in the cluster at the end.
+    pub keep: bool,
+    /// Whether only to print what would be created.
+    pub dry_run: bool,
+}
+
+/// What `cleanup` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleanupSettings {
+    /// Which cluster, and as whom.
+    pub access: Access,
+    /// Whose remains.
+    pub runs: RunChoice,
+}
+
+/// Whose remains `cleanup` removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunChoice {
+    /// Those of runs that cannot be at work any more.
+    Expired,
+    /// Those of every run, those at work among them.
+    All,
+    /// Those of one run.
+    One(String),
 }
 
 /// What makes a run pass.

@@ -3,10 +3,13 @@
 mod agent;
 mod cases;
 mod catalogue;
+mod cleanup;
 mod completions;
 mod lab;
 mod man;
 mod report;
+mod run;
+mod verify;
 mod version;
 
 use crate::cli::{Cli, Command, UsageError};
@@ -19,6 +22,8 @@ use std::process::ExitCode;
 /// Does what the user typed. Starts no async runtime: the lab has to enter its namespaces before there are threads.
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
+        Command::Verify(args) => args.into_settings().map_err(|error| usage("verify", &error)).and_then(verify::run),
+        Command::Cleanup(args) => cleanup::run(args.into_settings()),
         Command::Lab(args) => args.into_settings().map_err(|error| usage("lab", &error)).and_then(lab::run),
         Command::Report(args) => args.into_settings().map_err(|error| usage("report", &error)).and_then(report::run),
         Command::Cases(command) => cases::run(command),

@@ -4,7 +4,7 @@
 //! microseconds since the run began, on the controller's monotonic clock.
 
 use crate::core::model::change::Change;
-use crate::core::model::flow::Flow;
+use crate::core::model::flow::{Flow, PodId};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::{Answer, Assumptions};
@@ -102,6 +102,30 @@ pub struct RunStarted {
     pub settings: RunSettings,
     /// The ids of the cases that shall run.
     pub cases: Vec<String>,
+}
+
+/// A node that is not probed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Untested {
+    /// Its name.
+    pub node: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Somebody else's policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignPolicy {
+    /// The lane whose namespaces it stands in; `None` for one that concerns the whole cluster.
+    pub lane: Option<u32>,
+    /// Kind, namespace and name, as `kubectl` would write them: `NetworkPolicy default/allow-all`.
+    pub object: String,
+    /// The probe pods that it selects; `None` where that cannot be said.
+    pub pods: Option<Vec<PodId>>,
+    /// Whether it is there; `false` when it has gone.
+    pub present: bool,
 }
 
 /// The settings that shape what can be concluded.

@@ -1,8 +1,10 @@
 //! What a run probes: a lab on this machine, a simulation, a cluster. The runner knows only these traits.
 
+pub mod cluster;
 pub mod lab;
 pub mod sim;
 
+use crate::core::event::{ForeignPolicy, Untested};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
@@ -24,6 +26,16 @@ pub trait Target: Send + Sync + 'static {
 
     /// The nodes that can be probed.
     fn nodes(&self) -> Vec<String>;
+
+    /// The nodes that it has besides, each with the reason why it is not probed.
+    fn untested(&self) -> Vec<Untested> {
+        Vec::new()
+    }
+
+    /// What the target finds out by itself. Taken once, before the first lane is opened.
+    fn alerts(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Alert>> {
+        None
+    }
 
     /// Makes a world: namespaces, pods with running agents, Services. Ready when every agent accepts a control stream.
     fn open_lane(&self, names: LaneNames) -> impl Future<Output = Result<Self::Lane, TargetError>> + Send;
@@ -64,6 +76,17 @@ impl LaneNames {
     pub fn suffix(&self) -> String {
         format!("{}{}", self.run, self.lane)
     }
+}
+
+/// What a target finds out by itself while it is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// Somebody else's policy is there that can touch what is probed, or is there no more.
+    Foreign(ForeignPolicy),
+    /// A sentence for the report.
+    Note(String),
+    /// How far something is that takes its time; for progress only.
+    Progress(String),
 }
 
 /// A target that cannot do what it was asked.

@@ -1,0 +1,59 @@
+//! `papertiger verify`.
+
+use super::run::{Prepared, interrupts, prepare, runtime, watch};
+use crate::cli::VerifySettings;
+use crate::exit::ExitStatus;
+use crate::report::{Reporters, write_stdout};
+use crate::runner::{ENTRIES_PER_NODE, Interrupt, Job};
+use crate::target::cluster::{ClusterOptions, ClusterTarget, Connection};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// How long a run's objects may stay in use after its timeout.
+const GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// More lanes than this only make each other wait: what bounds a run is the engine's convergence and the hold.
+const MOST_LANES: usize = 4;
+
+pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
+    let VerifySettings { run, access, nodes, tolerate, image, pull_secret, keep, dry_run } = settings;
+    let timeout = run.timeout;
+    let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
+    let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
+    let options = ClusterOptions { run: job.run.clone(), expires, nodes, tolerate, image, pull_secret, keep };
+    // A run whose report cannot be written does not begin; a dry run writes none.
+    let reporters = if dry_run { None } else { Some(Reporters::open(&outputs)?) };
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let mut interrupts = interrupts()?;
+        let survey = async {
+            let connection = Connection::open(&access).await?;
+            ClusterTarget::survey(connection, options).await
+        };
+        // Nothing has been created yet, so a signal needs no clean-up.
+        let target = tokio::select! {
+            target = survey => target?,
+            Some(interrupt) = interrupts.recv() => return Ok(match interrupt {
+                Interrupt::Sigint => ExitStatus::Interrupted,
+                Interrupt::Sigterm => ExitStatus::Terminated,
+            }),
+        };
+        job.settings.lanes = lanes.unwrap_or(MOST_LANES).min(target.room());
+        match reporters {
+            Some(reporters) => watch(target, job, reporters, gate, interrupts).await,
+            None => print(&target, &job),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+fn print(target: &ClusterTarget, job: &Job) -> anyhow::Result<ExitStatus> {
+    let objects = target.dry_run(job.settings.lanes, &job.cases)?;
+    write_stdout(&format!(
+        "# What `papertiger verify` would create, on {} lanes. Nothing was created.\n\
+         # Connection tracking: at most {ENTRIES_PER_NODE} live entries on each node, from all lanes together.\n{objects}",
+        job.settings.lanes
+    ))?;
+    Ok(ExitStatus::Enforced)
+}

@@ -1,0 +1,79 @@
+//! What a run would create, as YAML, without creating it.
+
+use super::ClusterTarget;
+use super::errors::failed;
+use super::objects::{self, Program};
+use super::program;
+use crate::core::catalogue::Case;
+use crate::core::model::change::Change;
+use crate::core::model::policy::Policy;
+use crate::core::model::world::World;
+use crate::target::{LaneNames, TargetError};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What stands where the run's secret would.
+const TOKEN: &str = "drawn-when-the-run-begins";
+
+impl ClusterTarget {
+    /// Every object that a run of these cases on so many lanes would create. Names, addresses and label values carry the
+    /// run's id, which another run draws anew; which lane takes a case shows only at run time, so each case's policies
+    /// are shown once, as the first lane would have them.
+    pub fn dry_run(&self, lanes: usize, cases: &[Case]) -> Result<String, TargetError> {
+        let mut text = String::new();
+        let names = |lane| LaneNames { run: self.options.run.clone(), lane, token: TOKEN.to_owned() };
+        for names in (0u32..).take(lanes).map(names) {
+            self.world_objects(&self.world(&names), &names, &mut text)?;
+        }
+        let names = names(0);
+        let world = self.world(&names);
+        for case in cases {
+            let instance = case.instantiate(&world, &names.suffix());
+            for policy in instance.steps.iter().flat_map(policies) {
+                let namespace = world.namespace(&policy.namespace).map(|n| n.name.as_str()).unwrap_or_default();
+                let object = objects::network_policy(&self.maker.tag, policy, namespace);
+                let object = object.map_err(|error| failed(format!("writing {}", policy.key()), error))?;
+                append(&mut text, &format!("case {}", case.id), &object)?;
+            }
+        }
+        Ok(text)
+    }
+
+    fn world_objects(&self, world: &World, names: &LaneNames, text: &mut String) -> Result<(), TargetError> {
+        let maker = &self.maker;
+        let lane = format!("lane {}", names.lane + 1);
+        for namespace in &world.namespaces {
+            append(text, &lane, &objects::namespace(&maker.tag, namespace))?;
+            let pods: Vec<_> = world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).collect();
+            let arch = |node: &str| maker.archs.get(node).map(String::as_str).unwrap_or_default();
+            if matches!(maker.style.program, Program::Carried { .. }) {
+                let archs: BTreeSet<&str> = pods.iter().map(|pod| arch(&pod.node)).collect();
+                for arch in archs {
+                    let size = program::executable(arch).map_or(0, <[u8]>::len);
+                    let note = format!("{lane}; its binaryData.agent, {size} bytes, is left out here");
+                    append(text, &note, &objects::agent(&maker.tag, namespace, arch, &[]))?;
+                }
+            }
+            for pod in pods {
+                append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;
+                let (arch, suffix) = (arch(&pod.node), names.suffix());
+                let set = objects::replica_set(&maker.tag, &maker.style, world, pod, arch, &suffix, &names.token);
+                append(text, &lane, &set)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn policies(change: &Change) -> &[Policy] {
+    match change {
+        Change::Apply { policies } | Change::Replace { policies } => policies,
+        Change::Delete { .. } | Change::Relabel { .. } => &[],
+    }
+}
+
+fn append(text: &mut String, note: &str, object: &impl Serialize) -> Result<(), TargetError> {
+    let yaml = serde_saphyr::to_string(object).map_err(|error| failed("writing an object as YAML", error))?;
+    text.push_str(&format!("---\n# {note}\n{}\n", yaml.trim_end()));
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What the API server or the way to it says, in the words of a [`TargetError`].
+
+use crate::target::TargetError;
+use std::error::Error;
+use std::fmt::Display;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// An error without advice.
+pub(super) fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
+    TargetError { step: step.into(), cause: cause.to_string(), hint: None }
+}
+
+/// An error with advice.
+pub(super) fn advised(step: impl Into<String>, cause: impl Display, hint: impl Into<String>) -> TargetError {
+    TargetError { hint: Some(hint.into()), ..failed(step, cause) }
+}
+
+/// What a request came to, with advice where the answer suggests any.
+pub(super) fn refused(step: impl Into<String>, error: &kube::Error) -> TargetError {
+    let cause = cause(error);
+    match error {
+        kube::Error::Api(status) if status.code == 401 => {
+            advised(step, cause, "the credentials are not valid (any more): log in again, or name another --context")
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            advised(step, cause, "docs/rights.md lists the rights that a run needs, with a role that grants them")
+        }
+        _ if is_transient(error) => {
+            advised(step, cause, "check that the API server can be reached: kubectl get --raw /readyz")
+        }
+        _ => failed(step, cause),
+    }
+}
+
+/// The innermost words: what the API server said, or why it could not be asked.
+pub(super) fn cause(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return if status.message.is_empty() { status.reason.clone() } else { status.message.clone() };
+    }
+    let mut causes: Vec<String> = Vec::new();
+    let mut next: Option<&dyn Error> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Wrappers repeat what they wrap.
+        causes.retain(|outer| !outer.ends_with(&text));
+        causes.push(text);
+        next = error.source();
+    }
+    causes.join(": ")
+}
+
+/// Whether the same request may well succeed a moment later: the server was not reached, or said that it is busy.
+pub(super) fn is_transient(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500 | 502 | 503 | 504),
+        kube::Error::HyperError(_)
+        | kube::Error::Service(_)
+        | kube::Error::ReadEvents(_)
+        | kube::Error::UpgradeConnection(_) => true,
+        _ => false,
+    }
+}
+
+/// How long a server that is busy or away is asked again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause before the first further attempt; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Makes a request, again and again while the server cannot be reached or is busy. The request must bear being made twice:
+/// an answer that got lost does not mean that nothing was done.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
+    mut request: impl FnMut() -> F,
+) -> Result<T, kube::Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match request().await {
+            Err(error) if is_transient(&error) && Instant::now() + pause < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}

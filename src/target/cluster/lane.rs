@@ -1,0 +1,189 @@
+//! A lane of a cluster, as the runner sees it.
+
+use super::errors::{advised, failed, patiently, refused};
+use super::foreign::Watch;
+use super::forward::Forward;
+use super::names::Tag;
+use super::objects::{network_policy, read_policy};
+use super::open::create;
+use super::remove;
+use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::flow::{Endpoint, PodId};
+use crate::core::model::policy::Policy;
+use crate::core::model::world::{Labels, World};
+use crate::target::{Lane, Stream, TargetError};
+use futures_util::future::try_join_all;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A lane of a cluster.
+pub struct ClusterLane {
+    client: Client,
+    tag: Tag,
+    world: World,
+    /// The same world, for those who judge other people's policies by it.
+    shared: Arc<Mutex<World>>,
+    _watches: Vec<Watch>,
+}
+
+impl Debug for ClusterLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterLane").field("tag", &self.tag).field("world", &self.world).finish_non_exhaustive()
+    }
+}
+
+impl ClusterLane {
+    pub(super) fn new(client: Client, tag: Tag, shared: Arc<Mutex<World>>, watches: Vec<Watch>) -> Self {
+        let world = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { client, tag, world, shared, _watches: watches }
+    }
+
+    /// The API for the policies of a namespace, by its short name, and the namespace's real one.
+    fn policies(&self, namespace: &str) -> Result<(Api<NetworkPolicy>, String), TargetError> {
+        let found = self.world.namespace(namespace);
+        let name = found.map(|namespace| namespace.name.clone());
+        let name = name.ok_or_else(|| failed("changing a policy", format!("there is no namespace {namespace}")))?;
+        Ok((Api::namespaced(self.client.clone(), &name), name))
+    }
+
+    async fn create(&self, policy: &Policy) -> Result<(), TargetError> {
+        let (api, namespace) = self.policies(&policy.namespace)?;
+        let object = self.object(policy, &namespace)?;
+        accepted(policy, &create(&api, &object, "NetworkPolicy").await?)
+    }
+
+    async fn replace(&self, policy: &Policy) -> Result<(), TargetError> {
+        let (api, namespace) = self.policies(&policy.namespace)?;
+        let object = self.object(policy, &namespace)?;
+        let parameters = PostParams::default();
+        let replaced = patiently(|| api.replace(&policy.name, &parameters, &object)).await;
+        let step = || format!("replacing the NetworkPolicy {namespace}/{}", policy.name);
+        accepted(policy, &replaced.map_err(|error| refused(step(), &error))?)
+    }
+
+    async fn delete(&self, policy: &PolicyName) -> Result<(), TargetError> {
+        let (api, namespace) = self.policies(&policy.namespace)?;
+        let mut asked = false;
+        let deleted = patiently(|| {
+            let again = std::mem::replace(&mut asked, true);
+            let api = &api;
+            async move {
+                match api.delete(&policy.name, &DeleteParams::default()).await {
+                    Err(kube::Error::Api(status)) if again && status.code == 404 => Ok(()),
+                    answer => answer.map(drop),
+                }
+            }
+        });
+        let step = || format!("deleting the NetworkPolicy {namespace}/{}", policy.name);
+        deleted.await.map_err(|error| match &error {
+            kube::Error::Api(status) if status.code == 404 => {
+                failed(step(), "somebody else has deleted it already, so what was observed is not its effect")
+            }
+            _ => refused(step(), &error),
+        })
+    }
+
+    async fn relabel(&mut self, subject: &Subject, wanted: &Labels) -> Result<(), TargetError> {
+        let read = match subject {
+            Subject::Pod(id) => {
+                let pod = self.world.pod(id).ok_or_else(|| unknown(subject))?;
+                let (_, namespace) = self.policies(&id.namespace)?;
+                let api = Api::<Pod>::namespaced(self.client.clone(), &namespace);
+                patch_labels(&api, &pod.name, &pod.labels, wanted).await?
+            }
+            Subject::Namespace(id) => {
+                let namespace = self.world.namespace(id).ok_or_else(|| unknown(subject))?;
+                let api = Api::<Namespace>::all(self.client.clone());
+                patch_labels(&api, &namespace.name, &namespace.labels, wanted).await?
+            }
+        };
+        self.world.relabel(subject, &read);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).relabel(subject, &read);
+        Ok(())
+    }
+
+    fn object(&self, policy: &Policy, namespace: &str) -> Result<NetworkPolicy, TargetError> {
+        network_policy(&self.tag, policy, namespace)
+            .map_err(|error| failed(format!("writing the NetworkPolicy {}", policy.key()), error))
+    }
+
+    /// Whether a pod is still the one that the world speaks of.
+    async fn check(&self, id: &PodId, pods: &Api<Pod>, name: &str) -> Result<(), TargetError> {
+        let step = || format!("reaching the agent of {id}");
+        let pod = pods.get_opt(name).await.map_err(|error| refused(step(), &error))?;
+        match pod {
+            None => Err(failed(step(), format!("the pod {name} was deleted"))),
+            Some(pod) if pod.metadata.deletion_timestamp.is_some() => {
+                Err(failed(step(), format!("the pod {name} is being deleted")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Holds what the API server has stored against what was sent.
+fn accepted(sent: &Policy, stored: &NetworkPolicy) -> Result<(), TargetError> {
+    let step = || format!("applying the NetworkPolicy {}", sent.key());
+    let hint = "see `kubectl get mutatingwebhookconfigurations`: something rewrites policies, so that papertiger's own cannot be tested";
+    match read_policy(stored, &sent.namespace) {
+        Ok(read) if read == *sent => Ok(()),
+        Ok(_) => {
+            let spec = serde_json::to_string(&stored.spec).unwrap_or_default();
+            Err(advised(step(), format!("it was changed by admission, to {spec}"), hint))
+        }
+        Err(error) => Err(advised(step(), format!("it was changed by admission: {error}"), hint)),
+    }
+}
+
+fn unknown(subject: &Subject) -> TargetError {
+    failed("changing labels", format!("there is no {subject}"))
+}
+
+/// Gives an object exactly the labels that are wanted, and returns those that it then has.
+async fn patch_labels<K>(api: &Api<K>, name: &str, now: &Labels, wanted: &Labels) -> Result<Labels, TargetError>
+where
+    K: ResourceExt + Clone + DeserializeOwned + Debug,
+{
+    let removed = now.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let set = wanted.iter().map(|(key, value)| (key.clone(), Value::from(value.clone())));
+    let patch = json!({ "metadata": { "labels": removed.chain(set).collect::<serde_json::Map<_, _>>() } });
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    let patched = patiently(|| api.patch(name, &parameters, &patch)).await;
+    let object = patched.map_err(|error| refused(format!("changing the labels of {name}"), &error))?;
+    Ok(object.labels().clone())
+}
+
+impl Lane for ClusterLane {
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    async fn apply(&mut self, change: &Change) -> Result<(), TargetError> {
+        match change {
+            Change::Apply { policies } => try_join_all(policies.iter().map(|p| self.create(p))).await.map(drop),
+            Change::Replace { policies } => try_join_all(policies.iter().map(|p| self.replace(p))).await.map(drop),
+            Change::Delete { policies } => try_join_all(policies.iter().map(|p| self.delete(p))).await.map(drop),
+            Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
+        }
+    }
+
+    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
+        let pod = endpoint.pod().and_then(|id| self.world.pod(id));
+        let pod = pod.ok_or_else(|| failed(format!("connecting to the agent of {endpoint}"), "there is none"))?;
+        let (_, namespace) = self.policies(&pod.id.namespace)?;
+        let pods = Api::<Pod>::namespaced(self.client.clone(), &namespace);
+        self.check(&pod.id, &pods, &pod.name).await?;
+        Ok(Box::new(Forward::open(&pods, &pod.name).await?))
+    }
+
+    async fn close(self) -> Result<(), TargetError> {
+        remove::begin(&self.client, self.world.namespaces.into_iter().map(|namespace| namespace.name)).await
+    }
+}

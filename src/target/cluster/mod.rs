@@ -1,0 +1,243 @@
+//! A live Kubernetes cluster. The only home of the Kubernetes client.
+//!
+//! What a run creates stands in namespaces of its own, carries its label and its expiry, and goes with it. Nothing else in
+//! the cluster is changed, and nothing is executed in a pod.
+
+mod client;
+mod dry_run;
+mod errors;
+mod foreign;
+mod forward;
+mod lane;
+mod names;
+mod nodes;
+mod objects;
+mod open;
+mod placement;
+mod program;
+mod remove;
+mod rights;
+
+pub use client::{Access, Connection};
+pub use lane::ClusterLane;
+pub use placement::NodeChoice;
+pub use remove::Remains;
+pub use rights::{CLEANUP_RIGHTS, RIGHTS, Right};
+
+use crate::core::catalogue::Blueprint;
+use crate::core::event::Untested;
+use crate::core::model::world::{Node, World};
+use crate::target::{Alert, LaneNames, Target, TargetError};
+use errors::{advised, failed, patiently, refused};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{self as core, Pod, Secret};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use names::Tag;
+use nodes::{Candidate, Survey};
+use objects::{PodStyle, Program};
+use open::Maker;
+use placement::Placement;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::RwLock;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// The API group by which a platform shows that it gives pods their user ids.
+const ASSIGNS_USERS: &str = "security.openshift.io";
+
+/// How a cluster is to be probed.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The run's id: 6 lower-case letters and digits.
+    pub run: String,
+    /// Until when its objects may be in use.
+    pub expires: Timestamp,
+    /// Which nodes.
+    pub nodes: NodeChoice,
+    /// Taints to put up with: `KEY[=VALUE][:EFFECT]`.
+    pub tolerate: Vec<String>,
+    /// An image whose entry point is the agent; `None` takes the agent that papertiger carries.
+    pub image: Option<String>,
+    /// A secret for pulling it, `NAMESPACE/NAME` or `NAME`.
+    pub pull_secret: Option<String>,
+    /// Whether everything is left where it is at the end.
+    pub keep: bool,
+}
+
+/// A cluster.
+pub struct ClusterTarget {
+    connection: Connection,
+    options: ClusterOptions,
+    blueprint: Blueprint,
+    maker: Maker,
+    placement: Placement,
+    nodes: Vec<Node>,
+    untested: Vec<Untested>,
+    alerts: UnboundedSender<Alert>,
+    heard: Mutex<Option<UnboundedReceiver<Alert>>>,
+    watches: Mutex<Vec<foreign::Watch>>,
+    /// Whoever creates holds it for reading, so that removal begins when nothing is being created any more.
+    gate: Arc<RwLock<()>>,
+}
+
+impl ClusterTarget {
+    /// Looks before anything is created: rights, nodes, room, and what probe pods can run.
+    pub async fn survey(connection: Connection, options: ClusterOptions) -> Result<Self, TargetError> {
+        let client = connection.client.clone();
+        rights::check(&client, &RIGHTS).await?;
+        let nodes = Api::<core::Node>::all(client.clone());
+        let nodes = nodes.list(&ListParams::default()).await.map_err(|error| refused("listing the nodes", &error))?;
+        let alive = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+        let pods = Api::<Pod>::all(client.clone());
+        let pods = pods.list(&alive).await.map_err(|error| refused("counting the room on the nodes", &error))?;
+
+        let blueprint = Blueprint::embedded();
+        let tolerations: Vec<core::Toleration> = options.tolerate.iter().map(|text| nodes::toleration(text)).collect();
+        let runs_on = |arch: &str| options.image.is_some() || program::executable(arch).is_some();
+        let survey = Survey::of(&nodes.items, &pods.items, &tolerations, runs_on);
+        let (candidates, untested) = options.nodes.choose(survey)?;
+        let placement = Placement::new(&blueprint, &candidates)?;
+
+        let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
+        let secret = match &options.pull_secret {
+            Some(name) => Some(pull_secret(&connection, name).await?),
+            None => None,
+        };
+        let style = PodStyle { program, tolerations, pull_secret: secret.as_ref().map(ResourceExt::name_any) };
+        let tag = Tag { run: options.run.clone(), expires: options.expires };
+        let archs = candidates.iter().map(|node| (node.name.clone(), node.arch.clone())).collect();
+        let (alerts, heard) = unbounded_channel();
+        Ok(Self {
+            maker: Maker { client, tag, style, archs, pull_secret: secret },
+            nodes: candidates
+                .iter()
+                .map(|Candidate { name, addresses, .. }| Node { name: name.clone(), addresses: addresses.clone() })
+                .collect(),
+            connection,
+            options,
+            blueprint,
+            placement,
+            untested,
+            alerts,
+            heard: Mutex::new(Some(heard)),
+            watches: Mutex::default(),
+            gate: Arc::default(),
+        })
+    }
+
+    /// How many lanes the nodes have room for.
+    pub fn room(&self) -> usize {
+        self.placement.lanes()
+    }
+
+    fn world(&self, lane: &LaneNames) -> World {
+        let mut world = self.blueprint.world(&lane.suffix());
+        world.externals.clear();
+        world.nodes.clone_from(&self.nodes);
+        self.placement.place(&mut world, lane.lane);
+        world
+    }
+
+    fn tell(&self, alert: Alert) {
+        // Nobody listens any more only when the run has ended.
+        let _ = self.alerts.send(alert);
+    }
+}
+
+impl Target for ClusterTarget {
+    type Lane = ClusterLane;
+
+    fn kind(&self) -> &'static str {
+        "cluster"
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn untested(&self) -> Vec<Untested> {
+        self.untested.clone()
+    }
+
+    fn alerts(&self) -> Option<UnboundedReceiver<Alert>> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.tell(Alert::Note(format!(
+            "Kubernetes {} at {}; probe pods run {}",
+            self.connection.version,
+            self.connection.server,
+            match &self.maker.style.program {
+                Program::Carried { image, .. } => format!("the agent that papertiger carries, in the image {image}"),
+                Program::Image(image) => format!("the image {image}"),
+            }
+        )));
+        heard
+    }
+
+    async fn open_lane(&self, names: LaneNames) -> Result<ClusterLane, TargetError> {
+        let opening = Arc::clone(&self.gate).read_owned().await;
+        let world = self.world(&names);
+        if names.lane == 0 {
+            let watches = foreign::in_cluster(&self.maker.client, &names.run, &world.namespaces, &self.alerts).await;
+            *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
+        }
+        let (maker, alerts) = (self.maker.clone(), self.alerts.clone());
+        // A task of its own: when nobody waits for it any more, what it has begun to create must still be known to have
+        // been created before the end of the run removes it.
+        let made = tokio::spawn(async move {
+            let lane = names.lane;
+            let progress = |running: usize, all: usize| {
+                let text = format!("lane {}: {running} of {all} probe pods run", lane + 1);
+                drop(alerts.send(Alert::Progress(text)));
+            };
+            let created = maker.create(world, &names).await?;
+            drop(opening);
+            let world = maker.started(created, progress).await?;
+            let shared = Arc::new(Mutex::new(world));
+            let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts);
+            Ok(ClusterLane::new(maker.client, maker.tag, shared, watches))
+        });
+        made.await.unwrap_or_else(|error| Err(failed("making a world", error)))
+    }
+
+    async fn close(&self) -> Result<(), TargetError> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let _nobody_creates = self.gate.write().await;
+        if self.options.keep {
+            self.tell(Alert::Note(format!(
+                "--keep: everything of run {run} was left in the cluster; `papertiger cleanup --run {run}` removes it",
+                run = self.options.run
+            )));
+            return Ok(());
+        }
+        remove::remove(&self.maker.client, &self.options.run).await
+    }
+}
+
+/// What runs have left in a cluster, those at work among them.
+pub async fn remains(connection: &Connection) -> Result<Vec<Remains>, TargetError> {
+    rights::check(&connection.client, &CLEANUP_RIGHTS).await?;
+    remove::remains(&connection.client).await
+}
+
+/// Removes what a run has left, and waits until it has gone.
+pub async fn remove_run(connection: &Connection, run: &str) -> Result<(), TargetError> {
+    remove::remove(&connection.client, run).await
+}
+
+async fn assigns_users(connection: &Connection) -> Result<bool, TargetError> {
+    let groups = patiently(|| connection.client.list_api_groups()).await;
+    let groups = groups.map_err(|error| refused("asking for the API groups of the cluster", &error))?;
+    Ok(groups.groups.iter().any(|group| group.name == ASSIGNS_USERS))
+}
+
+/// Reads the secret that every namespace of the run gets a copy of.
+async fn pull_secret(connection: &Connection, name: &str) -> Result<Secret, TargetError> {
+    let (namespace, name) = name.split_once('/').unwrap_or((&connection.namespace, name));
+    let step = || format!("reading the pull secret {namespace}/{name}");
+    let secrets = Api::<Secret>::namespaced(connection.client.clone(), namespace);
+    match secrets.get_opt(name).await {
+        Ok(Some(secret)) => Ok(secret),
+        Ok(None) => Err(advised(step(), "there is none of that name", "write NAMESPACE/NAME")),
+        Err(error) => Err(refused(step(), &error)),
+    }
+}

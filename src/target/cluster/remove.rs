@@ -1,0 +1,129 @@
+//! Removal: by the run's label, until nothing is left.
+
+use super::errors::{advised, failed, patiently, refused};
+use super::names::{EXPIRES, RUN, selector_of};
+use crate::target::TargetError;
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, ListParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long namespaces may take to go.
+pub(super) const DEADLINE: Duration = Duration::from_secs(55);
+
+/// How long a request that was in flight when the run was broken off may still create something.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+
+/// A run that has left something in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// The run's id.
+    pub run: String,
+    /// Its namespaces.
+    pub namespaces: Vec<String>,
+    /// Until when it may still be at work; `None` where that cannot be read.
+    pub expires: Option<Timestamp>,
+}
+
+/// What runs have left, those at work among them.
+pub(super) async fn remains(client: &Client) -> Result<Vec<Remains>, TargetError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = namespaces
+        .list(&ListParams::default().labels(RUN))
+        .await
+        .map_err(|error| refused("listing the namespaces of runs", &error))?;
+    let mut runs: BTreeMap<String, Remains> = BTreeMap::new();
+    for namespace in found {
+        let Some(run) = namespace.labels().get(RUN).cloned() else { continue };
+        let expires = namespace.annotations().get(EXPIRES).and_then(|text| text.parse().ok());
+        let remains = runs.entry(run.clone()).or_insert_with(|| Remains { run, namespaces: Vec::new(), expires });
+        remains.namespaces.push(namespace.name_any());
+        remains.expires = remains.expires.max(expires);
+    }
+    Ok(runs.into_values().collect())
+}
+
+/// Deletes every namespace of a run, and waits until they are gone.
+pub(super) async fn remove(client: &Client, run: &str) -> Result<(), TargetError> {
+    let deadline = Instant::now() + DEADLINE;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let config = watcher::Config::default().labels(&selector_of(run));
+    let mut events = pin!(watcher(namespaces.clone(), config).default_backoff());
+    let mut left: BTreeMap<String, Namespace> = BTreeMap::new();
+    let mut listed = false;
+    let mut last_error = None;
+    loop {
+        // Nothing is left when the list says so and nothing more comes for a moment.
+        let wait = if listed && left.is_empty() { Instant::now() + STRAGGLERS } else { deadline };
+        let event = match tokio::time::timeout_at(wait.min(deadline), events.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(_) if listed && left.is_empty() => return Ok(()),
+            Err(_) => break,
+        };
+        match event {
+            Ok(Event::Init) => {
+                left.clear();
+                listed = false;
+            }
+            Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
+                if namespace.metadata.deletion_timestamp.is_none()
+                    && let Err(error) = delete(&namespaces, &namespace.name_any()).await
+                {
+                    last_error = Some(error);
+                }
+                left.insert(namespace.name_any(), namespace);
+            }
+            Ok(Event::Delete(namespace)) => {
+                left.remove(&namespace.name_any());
+            }
+            Ok(Event::InitDone) => listed = true,
+            Err(error) => last_error = Some(failed("watching the namespaces of the run", error)),
+        }
+    }
+    let names: Vec<&str> = left.keys().map(String::as_str).collect();
+    let why = left.values().find_map(stuck).or_else(|| last_error.map(|error| error.cause)).unwrap_or_default();
+    let cause = format!(
+        "after {} s there {} still {}{}",
+        DEADLINE.as_secs(),
+        if names.len() == 1 { "is" } else { "are" },
+        if names.is_empty() { "no answer".to_owned() } else { names.join(", ") },
+        if why.is_empty() { String::new() } else { format!(" ({why})") }
+    );
+    let hint = format!("`papertiger cleanup --run {run}` tries again; nothing else in the cluster is touched");
+    Err(advised(format!("removing the namespaces of run {run}"), cause, hint))
+}
+
+/// Deletes the namespaces of one lane, without waiting: the end of the run waits for all.
+pub(super) async fn begin(client: &Client, names: impl IntoIterator<Item = String>) -> Result<(), TargetError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    futures_util::stream::iter(names.into_iter().map(Ok))
+        .try_for_each_concurrent(None, |name| {
+            let namespaces = namespaces.clone();
+            async move { delete(&namespaces, &name).await }
+        })
+        .await
+}
+
+async fn delete(namespaces: &Api<Namespace>, name: &str) -> Result<(), TargetError> {
+    let parameters = DeleteParams::background();
+    match patiently(|| namespaces.delete(name, &parameters)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(error) => Err(refused(format!("deleting the namespace {name}"), &error)),
+    }
+}
+
+/// Why a namespace does not go, in its own words.
+fn stuck(namespace: &Namespace) -> Option<String> {
+    let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.status == "True")?;
+    condition.message.clone()
+}
