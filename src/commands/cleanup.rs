@@ -5,6 +5,7 @@ use crate::cli::{CleanupSettings, RunChoice};
 use crate::exit::ExitStatus;
 use crate::report::write_stdout;
 use crate::target::cluster::{Connection, Remains, remains, remove_run};
+use anyhow::anyhow;
 use jiff::Timestamp;
 
 pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
@@ -23,6 +24,7 @@ pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
             write_stdout(&format!("no run has left anything in {}\n", connection.server))?;
         }
         let now = Timestamp::now();
+        let mut stuck = Vec::new();
         for remains in found {
             let Remains { run, namespaces, expires } = remains;
             let names = namespaces.join(", ");
@@ -32,15 +34,18 @@ pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
                 RunChoice::Expired => expires.is_none_or(|expires| expires < now),
             };
             if chosen {
-                remove_run(&connection, &run).await?;
-                write_stdout(&format!("run {run}: removed {names}\n"))?;
+                match remove_run(&connection, &run).await {
+                    Ok(()) => write_stdout(&format!("run {run}: removed {names}\n"))?,
+                    // What else there is can still go.
+                    Err(error) => stuck.push(error.to_string()),
+                }
             } else if let (RunChoice::Expired, Some(expires)) = (&runs, expires) {
                 write_stdout(&format!(
                     "run {run}: left {names}; it may be at work until {expires} (--run {run} removes it now)\n"
                 ))?;
             }
         }
-        Ok(ExitStatus::Enforced)
+        if stuck.is_empty() { Ok(ExitStatus::Enforced) } else { Err(anyhow!(stuck.join("\n"))) }
     });
     runtime.shutdown_background();
     result

@@ -2,8 +2,10 @@
 
 use super::errors::{advised, cause, failed, refused};
 use crate::target::TargetError;
+use http::Request;
+use http::header::{HeaderValue, USER_AGENT};
 use kube::Client;
-use kube::client::ClientBuilder;
+use kube::client::{Body, ClientBuilder};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +18,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long the first answer may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(20);
+
+/// What requests call themselves.
+const NAME: &str = concat!("papertiger/", env!("CARGO_PKG_VERSION"));
 
 /// Which cluster, and as whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,8 +59,10 @@ impl Connection {
         let namespace = config.default_namespace.clone();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
-        let count = MapRequestLayer::new(move |request| {
+        let count = MapRequestLayer::new(move |mut request: Request<Body>| {
             counted.fetch_add(1, Ordering::Relaxed);
+            // So that an audit log tells who it was.
+            request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(NAME));
             request
         });
         let builder = ClientBuilder::try_from(config)

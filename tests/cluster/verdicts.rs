@@ -1,0 +1,76 @@
+//! What is said of the cluster, over and over.
+
+use crate::common::{Cluster, Kind, cases, verify};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Patience for a cluster that is known to enforce nothing: whatever does not come in so long never does.
+const SHORT: [&str; 2] = ["--settle", "10s"];
+
+fn check(cluster: &Cluster, profile: &str) {
+    let mut arguments = vec!["--profile", profile];
+    let report = match cluster.kind {
+        Kind::Enforces => verify(&arguments).assert_code(0).report(),
+        Kind::Ignores => {
+            arguments.extend(SHORT);
+            verify(&arguments).assert_code(1).report()
+        }
+    };
+    match cluster.kind {
+        Kind::Enforces => {
+            assert_eq!(report["verdict"], "enforced");
+            assert!(cases(&report, "ignored").is_empty());
+        }
+        Kind::Ignores => {
+            assert_eq!(report["verdict"], "ignored");
+            assert!(cases(&report, "enforced").is_empty(), "an enforced case where nothing is enforced");
+        }
+    }
+    every_scope_is_seen(&report);
+    assert_eq!(cluster.namespaces(), BTreeSet::new(), "a run has left namespaces behind");
+}
+
+/// Ingress and egress, TCP and UDP, pod IP and ClusterIP, both families, within a node and between nodes.
+fn every_scope_is_seen(report: &Value) {
+    for feature in ["ingress", "egress"] {
+        let all = report["cases"].as_array().unwrap().iter();
+        let terms = all.flat_map(|case| case["terms"].as_array().unwrap()).filter(|term| term["feature"] == feature);
+        let scopes: Vec<&Value> = terms.flat_map(|term| term["scopes"].as_array().unwrap()).collect();
+        for (part, values) in [
+            ("protocol", ["TCP", "UDP"]),
+            ("path", ["pod-ip", "cluster-ip"]),
+            ("family", ["ipv4", "ipv6"]),
+            ("placement", ["same-node", "cross-node"]),
+        ] {
+            let seen: BTreeSet<&str> = scopes.iter().filter_map(|scope| scope[part].as_str()).collect();
+            assert!(values.iter().all(|value| seen.contains(value)), "{feature}: {part} only {seen:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG), runs profile quick"]
+fn quick_is_right() {
+    check(&Cluster::connect(), "quick");
+}
+
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG), runs profile standard"]
+fn standard_is_right() {
+    check(&Cluster::connect(), "standard");
+}
+
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG), runs the negative control"]
+fn the_negative_control_tells_one_from_the_other() {
+    let cluster = Cluster::connect();
+    let mut arguments = vec!["--expect", "ignored", "--case", "default-deny-*"];
+    let code = match cluster.kind {
+        Kind::Enforces => 1,
+        Kind::Ignores => {
+            arguments.extend(SHORT);
+            0
+        }
+    };
+    verify(&arguments).assert_code(code);
+}
