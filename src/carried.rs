@@ -78,6 +78,13 @@ impl Arch {
     }
 }
 
+impl fmt::Debug for CarriedAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nobody wants to see the bytes.
+        f.debug_struct("CarriedAgent").field("arch", &self.arch).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,8 +1,9 @@
 //! papertiger applies known NetworkPolicies to probe pods of its own, sends real traffic across the expected matrix
 //! and says, for every term of every rule, whether the network enforces it or accepted it without effect.
 //!
-//! The arrows between the modules: `commands` wires `cli`, `target`, `runner` and `report`; `runner` knows `target` and
-//! `core`; `agent` and `report` know `core`; `core` knows nobody and does nothing but think.
+//! The arrows between the modules: `commands` wires `cli`, `target`, `runner`, `report` and `image`; `runner` knows
+//! `target` and `core`; `agent` and `report` know `core`; `image` knows what is `carried`; `core` knows nobody and does
+//! nothing but think.
 
 pub mod agent;
 pub mod core;
@@ -15,6 +16,8 @@ pub mod cli;
 pub mod commands;
 #[cfg(feature = "cli")]
 pub mod exit;
+#[cfg(feature = "cli")]
+pub mod image;
 #[cfg(feature = "cli")]
 pub mod report;
 #[cfg(feature = "cli")]

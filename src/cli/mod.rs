@@ -5,6 +5,7 @@ pub mod agent;
 pub mod cases;
 pub mod cleanup;
 pub mod completions;
+pub mod image;
 pub mod lab;
 mod output;
 pub mod report;
@@ -15,7 +16,10 @@ pub mod verify;
 pub mod version;
 
 pub use output::{Form, GateArgs, OutputArgs};
-pub use settings::{CleanupSettings, Gate, LabSettings, Profile, RunChoice, RunSettings, UsageError, VerifySettings};
+pub use settings::{
+    CleanupSettings, Destination, Gate, ImageSaveSettings, LabSettings, Profile, RunChoice, RunSettings, UsageError,
+    VerifySettings,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -52,6 +56,9 @@ pub enum Command {
     /// List or show the cases of the catalogue
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// Save papertiger's own image as a file
+    #[command(subcommand)]
+    Image(image::ImageCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page (roff)

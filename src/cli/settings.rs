@@ -1,6 +1,7 @@
 //! What a run was told to do, validated.
 
 use crate::exit::{Expect, FailOn};
+use crate::image;
 use crate::report::Outputs;
 use crate::target::cluster::{Access, NodeChoice};
 use std::fmt;
@@ -82,6 +83,24 @@ pub enum RunChoice {
     All,
     /// Those of one run.
     One(String),
+}
+
+/// What `image save` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSaveSettings {
+    /// Where the archive goes.
+    pub destination: Destination,
+    /// What the image is called there.
+    pub name: image::Name,
+}
+
+/// Where something goes that is no report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Stdout.
+    Stdout,
+    /// A file.
+    File(PathBuf),
 }
 
 /// What makes a run pass.

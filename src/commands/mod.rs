@@ -5,6 +5,7 @@ mod cases;
 mod catalogue;
 mod cleanup;
 mod completions;
+mod image;
 mod lab;
 mod man;
 mod report;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Lab(args) => args.into_settings().map_err(|error| usage("lab", &error)).and_then(lab::run),
         Command::Report(args) => args.into_settings().map_err(|error| usage("report", &error)).and_then(report::run),
         Command::Cases(command) => cases::run(command),
+        Command::Image(command) => image::run(command),
         Command::Completions(args) => completions::run(&args),
         Command::Man => man::run(),
         Command::Version(args) => version::run(args),

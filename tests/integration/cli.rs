@@ -2,6 +2,7 @@
 
 use crate::common::papertiger;
 use crate::record::log;
+use papertiger::carried::{self, Arch};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -146,11 +147,22 @@ fn a_report_that_cannot_be_written_is_code_4_and_said_first() {
 }
 
 #[test]
-fn version_completions_and_manual() {
+fn version_says_what_is_carried() {
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(ran(&["version"]).stdout, format!("papertiger {version}\n"));
+    let archs: Vec<Arch> = carried::agents().iter().map(|agent| agent.arch).collect();
+    let carried = match archs.as_slice() {
+        [] => format!("none; for clusters {}", carried::way_out(&Arch::ALL)),
+        archs => carried::list(archs),
+    };
+    assert_eq!(ran(&["version"]).stdout, format!("papertiger {version}\nagents carried: {carried}\n"));
     let json: serde_json::Value = serde_json::from_str(&ran(&["version", "-o", "json"]).stdout).unwrap();
     assert_eq!(json["version"], version);
+    let names: Vec<_> = archs.iter().map(|arch| arch.name()).collect();
+    assert_eq!(json["agents"], serde_json::json!(names));
+}
+
+#[test]
+fn completions_and_manual() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(ran(&["completions", shell]).stdout.contains("papertiger"), "{shell}");
     }

@@ -7,6 +7,7 @@ mod cli;
 mod common;
 mod endings;
 mod exam;
+mod image;
 mod purity;
 mod readme;
 mod record;

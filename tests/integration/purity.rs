@@ -9,7 +9,7 @@ struct Rule {
     forbidden: &'static [&'static str],
 }
 
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
     Rule {
         part: "src/core",
         forbidden: &[
@@ -26,6 +26,25 @@ const RULES: [Rule; 4] = [
             "rtnetlink",
             "nix::",
             "socket2",
+            "anyhow",
+            "crate::runner",
+            "crate::target",
+            "crate::report",
+            "crate::cli",
+            "crate::commands",
+            "crate::agent",
+            "crate::exit",
+        ],
+    },
+    Rule {
+        part: "src/image",
+        forbidden: &[
+            "std::fs",
+            "std::env",
+            "std::process",
+            "Instant",
+            "SystemTime",
+            "tokio",
             "anyhow",
             "crate::runner",
             "crate::target",

@@ -1,0 +1,92 @@
+//! papertiger's own image: the agents that it carries, as container runtimes and registries want them.
+//!
+//! Nothing here reads a clock, a file or the environment: the same agents make the same image, to the byte.
+
+mod archive;
+mod digest;
+mod documents;
+mod name;
+mod tarball;
+
+#[cfg(test)]
+mod tests;
+
+pub use digest::Digest;
+pub use documents::{Descriptor, Platform};
+pub use name::{Name, NameError};
+
+use crate::carried::CarriedAgent;
+use documents::{Config, Index, Manifest, media_type};
+use serde::Serialize;
+use std::io::{self, Write};
+use tarball::Tarball;
+
+/// The agent's file in the image.
+pub const EXECUTABLE: &str = "papertiger-agent";
+
+/// An image for one or more architectures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Layer, configuration and manifest of each architecture, and the index.
+    blobs: Vec<Blob>,
+    index: Descriptor,
+}
+
+/// A part of an image, with what others call it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// What it is.
+    pub descriptor: Descriptor,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Image {
+    /// The image of these agents: for each architecture one layer with one file, started as nobody.
+    pub fn of(agents: &[CarriedAgent]) -> io::Result<Self> {
+        let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
+        for CarriedAgent { arch, executable } in agents {
+            let layer = Blob::new(media_type::LAYER, layer(executable)?);
+            let config = Blob::document(media_type::CONFIG, &Config::new(*arch, &layer.descriptor.digest))?;
+            let manifest = Blob::document(media_type::MANIFEST, &Manifest::new(&config.descriptor, &layer.descriptor))?;
+            manifests.push(manifest.descriptor.clone().on(*arch));
+            blobs.extend([layer, config, manifest]);
+        }
+        let index = Blob::document(media_type::INDEX, &Index::new(manifests))?;
+        let descriptor = index.descriptor.clone();
+        blobs.push(index);
+        Ok(Self { blobs, index: descriptor })
+    }
+
+    /// What stands for the whole: the index, whose digest is the image's.
+    pub fn index(&self) -> &Descriptor {
+        &self.index
+    }
+
+    /// All parts, each after those that it names, which is the order in which registries take them.
+    pub fn blobs(&self) -> &[Blob] {
+        &self.blobs
+    }
+
+    /// Writes it as an OCI archive, under a name.
+    pub fn write_archive(&self, name: &Name, to: impl Write) -> io::Result<()> {
+        archive::write(self, name, to)
+    }
+}
+
+impl Blob {
+    fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+        Self { descriptor: Descriptor::new(media_type, &bytes), bytes }
+    }
+
+    fn document(media_type: &'static str, document: &impl Serialize) -> io::Result<Self> {
+        Ok(Self::new(media_type, serde_json::to_vec(document)?))
+    }
+}
+
+/// A layer that holds an executable alone, uncompressed: what a compressor makes of it may change with its version.
+fn layer(executable: &[u8]) -> io::Result<Vec<u8>> {
+    let mut layer = Tarball::new(Vec::new());
+    layer.file(EXECUTABLE, 0o555, executable)?;
+    layer.finish()
+}
