@@ -62,6 +62,7 @@ impl<N: Net> Agent<N> {
             ToAgent::Sync { id } => {
                 self.net.drain().await;
                 self.report_arrivals(answers).await;
+                send_streaks(answers, self.book.epoch(), self.book.take_all()).await;
                 FromAgent::Synced { id }
             }
         };

@@ -60,8 +60,8 @@ pub enum ToAgent {
         /// The epoch.
         epoch: u32,
     },
-    /// Asks for everything received so far. Answered by [`FromAgent::Synced`] after all sockets were read empty and
-    /// every arrival was reported: the receiver's watermark.
+    /// Asks for everything seen so far. Answered by [`FromAgent::Synced`] after all sockets were read empty and every
+    /// streak and every arrival was reported: the agent's watermark.
     Sync {
         /// Comes back with the answer.
         id: u64,
