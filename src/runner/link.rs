@@ -12,7 +12,7 @@ use crate::agent::LinkError;
 use crate::core::model::flow::Endpoint;
 use crate::core::wire::{FrameError, FromAgent, ToAgent};
 use crate::target::Dial;
-use open::{Met, Patience, Reader, Writer};
+use open::{Met, Patience, Reader, STEADY, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -33,9 +33,6 @@ const NOBODY: u64 = u64::MAX;
 
 /// A frame that is not taken in so long will never be.
 const WRITE_LIMIT: Duration = HEARTBEAT.saturating_mul(UNANSWERED);
-
-/// A stream that stood for so long counts as a good one: the next cut has the whole patience again.
-const STEADY: Duration = Duration::from_secs(10);
 
 /// Messages that may wait to be written.
 const QUEUE: usize = 64;

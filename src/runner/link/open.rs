@@ -19,6 +19,9 @@ const REACH: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// A stream that stood for so long counts as a good one: the next cut has the whole patience again.
+pub(super) const STEADY: Duration = Duration::from_secs(10);
+
 /// How often the clocks are compared when a link opens; the quickest answer counts.
 const CLOCK_SAMPLES: u64 = 5;
 
@@ -72,6 +75,8 @@ pub(super) enum OpenError {
     Stranger { found: String, expected: String },
     #[error("its process was replaced")]
     Replaced,
+    #[error("no stream to it has stood for {} s", STEADY.as_secs())]
+    Unsteady,
     #[error("it cannot listen on {0}")]
     CannotListen(String),
     #[error("it answered `{0}` out of turn")]
@@ -83,9 +88,10 @@ impl OpenError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Target(error) => !error.gone,
-            Self::Link(LinkError::Io(_) | LinkError::Frame(FrameError::Truncated)) | Self::HungUp | Self::Silent => {
-                true
-            }
+            Self::Link(LinkError::Io(_) | LinkError::Frame(FrameError::Truncated))
+            | Self::HungUp
+            | Self::Silent
+            | Self::Unsteady => true,
             Self::Link(LinkError::Frame(FrameError::TooLong { .. } | FrameError::Malformed(_)))
             | Self::Refused(_)
             | Self::Stranger { .. }
@@ -107,18 +113,13 @@ pub(in crate::runner) struct Unreached {
 
 impl Unreached {
     fn sentence(&self) -> String {
-        let again = if self.again { " again" } else { "" };
-        let last = if self.error.may_pass() {
-            format!("it could not be reached{again} within {} s: {}", REACH.as_secs(), self.error)
-        } else if self.again {
-            format!("when it was reached for again: {}", self.error)
-        } else {
-            self.error.to_string()
-        };
-        // What was only the consequence of an earlier failure is not understood without it.
-        match &self.former {
-            Some(former) if !self.error.may_pass() => format!("{former}; {last}"),
-            Some(_) | None => last,
+        let Self { again, error, former } = self;
+        let again = if *again { " again" } else { "" };
+        match former {
+            _ if error.may_pass() => format!("it could not be reached{again} within {} s: {error}", REACH.as_secs()),
+            // What may be the consequence of an earlier failure is not understood without it.
+            Some(former) => format!("it cannot be reached{again}: {former}; then {error}"),
+            None => format!("it cannot be reached{again}: {error}"),
         }
     }
 }
@@ -127,19 +128,24 @@ impl Unreached {
 #[derive(Debug)]
 pub(super) struct Patience {
     until: Instant,
-    pause: Duration,
+    /// Before the next try; there is none before the first.
+    pause: Option<Duration>,
 }
 
 impl Patience {
     pub(super) fn begin() -> Self {
-        Self { until: Instant::now() + REACH, pause: FIRST_PAUSE }
+        Self { until: Instant::now() + REACH, pause: None }
     }
 
-    /// When the next try shall begin, if there is time for one.
-    fn next(&mut self) -> Option<Instant> {
-        let next = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        (next < self.until).then_some(next)
+    /// Waits until it is time for the next try. Says whether there is time left for one.
+    async fn is_ready(&mut self) -> bool {
+        let pause = self.pause.replace(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
+        let next = Instant::now() + pause.unwrap_or_default();
+        if next >= self.until {
+            return false;
+        }
+        sleep_until(next).await;
+        true
     }
 }
 
@@ -147,19 +153,16 @@ impl<D: Dial> Peer<D> {
     /// Opens a stream to the agent, again and again until it comes to something or patience ends. Who was met before must
     /// still be the same process, which still listens and whose clock still goes as it went.
     pub(super) async fn reach(&self, before: Option<Acquaintance>, patience: &mut Patience) -> Result<Met, Unreached> {
+        let again = before.is_some();
         let mut former = None;
-        loop {
-            let met = timeout_at(patience.until, self.meet(before)).await.unwrap_or(Err(OpenError::Silent));
-            let error = match met {
+        while patience.is_ready().await {
+            match timeout_at(patience.until, self.meet(before)).await.unwrap_or(Err(OpenError::Silent)) {
                 Ok(met) => return Ok(met),
-                Err(error) => error,
-            };
-            match patience.next() {
-                Some(next) if error.may_pass() => sleep_until(next).await,
-                Some(_) | None => return Err(Unreached { again: before.is_some(), error, former }),
+                Err(error) if error.may_pass() => former = Some(error),
+                Err(error) => return Err(Unreached { again, error, former }),
             }
-            former = Some(error);
         }
+        Err(Unreached { again, error: former.unwrap_or(OpenError::Unsteady), former: None })
     }
 
     async fn meet(&self, before: Option<Acquaintance>) -> Result<Met, OpenError> {

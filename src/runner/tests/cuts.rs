@@ -4,7 +4,11 @@ use super::wires::{Cut, How, Then, When, Wires};
 use super::*;
 use crate::core::verdict::CaseResult;
 use crate::core::wire::{FromAgent, ToAgent};
+use crate::runner::clock::Clock;
+use crate::runner::link::{Inbound, Link, Peer};
+use crate::target::{Lane, LaneNames};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const CASE: &str = "deny-ingress-to-one-pod";
 const NEXT_CASE: &str = "deny-egress-of-one-pod";
@@ -163,5 +167,44 @@ fn what_cannot_be_resumed_is_inconclusive_and_says_why() {
             let verdict = if case.id == CASE { Verdict::Inconclusive } else { Verdict::Enforced };
             assert_eq!(case.verdict, verdict, "{}: {}", case.id, story(&result));
         }
+    }
+}
+
+#[test]
+fn streams_that_are_cut_over_and_over_are_given_up() {
+    let cuts = (0..300).map(|number| Cut::all(When::After(seconds(1 + number)))).collect();
+    let settings = Settings { lanes: 1, settle: seconds(1_000), ..settings(SEED) };
+    let target = Wires::new(SimTarget::new(with("no-engine")), cuts);
+    let (result, events) = run_on(target, some_cases(&[CASE]), settings);
+    let causes = abandoned(&events);
+    assert!(causes.len() == 1 && causes[0].contains("no stream to it has stood for 10 s"), "{causes:?}");
+    assert_eq!(result.verdict, Verdict::Inconclusive, "{}", story(&result));
+}
+
+/// A lane may wait for minutes for its turn, longer than an agent waits for a controller.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_resumed_while_nobody_listens() {
+    for how in [How::HangUp, How::Stall] {
+        let cut = Cut { how, outage: seconds(30), ..Cut::all(When::After(seconds(5))) };
+        let names = LaneNames { run: "sim000".to_owned(), lane: 0, token: "token".to_owned() };
+        let lane = Wires::new(SimTarget::new(SimOptions::default()), vec![cut]).open_lane(names).await.unwrap();
+        let peer = Peer {
+            endpoint: "x/a".parse().unwrap(),
+            identity: "x/a@sim0000".to_owned(),
+            token: "token".to_owned(),
+            ports: Vec::new(),
+            clock: Clock::start(),
+            dial: lane.dial(),
+        };
+        let (sender, mut inbox) = mpsc::channel(8);
+        let mut link = Link::open(peer, sender, Arc::default()).await.unwrap();
+        tokio::time::sleep(seconds(600)).await;
+        link.send(ToAgent::Sync { id: 1 }).await;
+        assert!(matches!(inbox.recv().await.unwrap().1, Inbound::Cut { .. }), "{how:?}");
+        let Inbound::Resumed { line, epoch: None } = inbox.recv().await.unwrap().1 else { panic!("{how:?}") };
+        link.resume(line);
+        link.send(ToAgent::Sync { id: 2 }).await;
+        let Inbound::Message(answer) = inbox.recv().await.unwrap().1 else { panic!("{how:?}") };
+        assert_eq!(answer, FromAgent::Synced { id: 2 }, "what was sent down the former line is lost with it");
     }
 }
