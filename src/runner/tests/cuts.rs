@@ -136,12 +136,15 @@ fn a_fault_is_found_over_streams_that_are_cut_as_over_others() {
 #[test]
 fn an_outage_costs_nobody_patience() {
     let (undisturbed, _) = run_cut(SimOptions::default(), &[CASE], Vec::new());
-    for how in [How::HangUp, How::Stall] {
-        for at_ms in [500, 1_500, 3_000] {
-            let when = When::After(Duration::from_millis(at_ms));
-            let cut = Cut { how, outage: seconds(20), ..Cut::all(when) };
+    let after = |at_ms| When::After(Duration::from_millis(at_ms));
+    // Of these orders the agents know nothing before the outage is over.
+    let orders = [0, 2, 4].map(|number| When::Order(number, is_probe));
+    for when in [500, 1_500, 3_000].map(after).into_iter().chain(orders) {
+        for how in [How::HangUp, How::Stall] {
+            let cut = Cut { how, outage: seconds(20), ..Cut::all(when.clone()) };
+            let what = format!("{cut:?}");
             let (result, events) = run_cut(SimOptions::default(), &[CASE], vec![cut]);
-            assert_unharmed(&format!("{how:?} {at_ms} ms"), &result, &events, &undisturbed);
+            assert_unharmed(&what, &result, &events, &undisturbed);
         }
     }
 }
