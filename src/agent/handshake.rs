@@ -21,18 +21,29 @@ pub struct Gate {
     pub start: u64,
 }
 
-/// A stream whose other end is the controller.
+/// A stream whose other end is the controller. It knows the token and was not welcomed yet: what it is to be told of the
+/// agent has to hold until it gives orders, which it may do only once nobody else does.
 #[derive(Debug)]
 pub struct Link<S> {
     pub(crate) reader: FrameReader<ReadHalf<S>>,
     pub(crate) writer: FrameWriter<WriteHalf<S>>,
+    identity: String,
+    start: u64,
+}
+
+impl<S> Link<S> {
+    /// The first answer, from an agent whose newest epoch this is.
+    pub(crate) fn welcome(&self, epoch: Option<u32>) -> FromAgent {
+        FromAgent::Welcome { version: VERSION, identity: self.identity.clone(), start: self.start, epoch }
+    }
 }
 
 impl Gate {
-    /// Hears the controller's first word and answers it. Nobody who does not know the token gets further.
+    /// Hears the controller's first word. Nobody who does not know the token gets further.
     pub async fn admit<S: AsyncRead + AsyncWrite>(&self, stream: S) -> Result<Link<S>, SessionEnd> {
         let (reader, writer) = split(stream);
-        let mut link = Link { reader: FrameReader::new(reader), writer: FrameWriter::new(writer) };
+        let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
+        let mut link = Link { reader, writer, identity: self.identity.clone(), start: self.start };
         match timeout(HANDSHAKE, self.greet(&mut link)).await {
             Ok(Ok(())) => Ok(link),
             Ok(Err(end)) => Err(end),
@@ -46,11 +57,7 @@ impl Gate {
                 format!("this agent speaks version {VERSION}, the controller version {version}")
             }
             Some(ToAgent::Hello { token, .. }) if !same(&token, &self.token) => "wrong token".to_owned(),
-            Some(ToAgent::Hello { .. }) => {
-                let (identity, start) = (self.identity.clone(), self.start);
-                link.writer.write(&FromAgent::Welcome { version: VERSION, identity, start }).await?;
-                return Ok(());
-            }
+            Some(ToAgent::Hello { .. }) => return Ok(()),
             Some(
                 ToAgent::Listen { .. }
                 | ToAgent::Ping { .. }

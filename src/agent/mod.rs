@@ -27,6 +27,7 @@ mod tests;
 pub use args::{AgentConfig, Control, TOKEN_VARIABLE};
 pub use arrivals::Arrivals;
 pub use clock::Clock;
+pub use control::{ORPHANED, serve_streams};
 pub use handshake::{Gate, HANDSHAKE, Link};
 pub use link::{FrameReader, FrameWriter, LinkError};
 pub use net::Net;

@@ -41,6 +41,11 @@ impl<N: Net> Agent<N> {
         self.net.arrivals().clock()
     }
 
+    /// The newest epoch that it was told to probe.
+    pub(crate) fn newest(&self) -> Option<u32> {
+        self.newest
+    }
+
     /// Does what a controller says. Answers are sent in the order in which the orders came.
     pub(crate) async fn obey(&mut self, order: ToAgent, answers: &Sender<FromAgent>) -> Result<(), Refusal> {
         let answer = match order {
@@ -57,6 +62,7 @@ impl<N: Net> Agent<N> {
             ToAgent::Sync { id } => {
                 self.net.drain().await;
                 self.report_arrivals(answers).await;
+                send_streaks(answers, self.book.epoch(), self.book.take_all()).await;
                 FromAgent::Synced { id }
             }
         };

@@ -63,7 +63,7 @@ async fn serve(config: AgentConfig) -> io::Result<()> {
             let listeners = control::listeners(port).await.map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen for a controller on port {port}: {error}"))
             })?;
-            control::serve(&mut agent, gate, listeners, control::ORPHANED).await;
+            control::serve(&mut agent, gate, listeners).await;
         }
     }
     Ok(())

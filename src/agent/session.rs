@@ -51,14 +51,16 @@ enum Order {
 
 impl<N: Net> Agent<N> {
     /// Serves a controller until the conversation ends. An epoch goes on without it: the next controller is told again
-    /// everything that is remembered of the epoch, under the same numbers.
+    /// everything that is remembered of the epoch, under the same numbers. So this future may be dropped at any time, for
+    /// a newer controller: what an order had begun is ended by repeating it.
     pub async fn serve<S: AsyncRead + AsyncWrite>(&mut self, link: Link<S>) -> SessionEnd {
         let (urgent, urgent_queue) = mpsc::channel(QUEUE);
         let (answers, answer_queue) = mpsc::channel(QUEUE);
         let (orders, order_queue) = mpsc::channel(QUEUE);
+        let welcome = link.welcome(self.newest());
         let reading = read(link.reader, self.clock(), urgent, orders);
         let mut writing = Box::pin(write(link.writer, urgent_queue, answer_queue));
-        let working = self.work(order_queue, answers);
+        let working = self.work(welcome, order_queue, answers);
         let end = tokio::select! {
             end = &mut writing => return end.map_or_else(SessionEnd::from, |()| SessionEnd::Closed),
             end = reading => return end,
@@ -69,7 +71,14 @@ impl<N: Net> Agent<N> {
         end
     }
 
-    async fn work(&mut self, mut orders: mpsc::Receiver<Order>, answers: mpsc::Sender<FromAgent>) -> SessionEnd {
+    async fn work(
+        &mut self,
+        welcome: FromAgent,
+        mut orders: mpsc::Receiver<Order>,
+        answers: mpsc::Sender<FromAgent>,
+    ) -> SessionEnd {
+        // The queue is empty and its other end lives as long as this.
+        let _ = answers.send(welcome).await;
         self.tell_again();
         loop {
             let due = self.due();

@@ -3,6 +3,10 @@
 //!
 //! A frame is a big-endian `u32` length and that many bytes of JSON. The controller speaks first ([`ToAgent::Hello`]);
 //! an agent that does not know the token or the version says so and hangs up.
+//!
+//! An agent outlives a stream that is cut, and tells whoever comes back all that it remembers, under the same numbers. The
+//! one who comes back cannot know which of the last orders arrived: [`FromAgent::Welcome`] tells of the only one that must
+//! not be repeated, [`ToAgent::Probe`]. All others may be.
 
 mod frame;
 
@@ -17,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -50,13 +54,14 @@ pub enum ToAgent {
         /// The flows.
         flows: Vec<ProbeFlow>,
     },
-    /// Ends the epoch: attempts in flight are dropped uncounted. Answered by [`FromAgent::Stopped`].
+    /// Ends the epoch: attempts in flight are dropped uncounted. Answered by [`FromAgent::Stopped`], also when it was
+    /// ended before.
     Stop {
         /// The epoch.
         epoch: u32,
     },
-    /// Asks for everything received so far. Answered by [`FromAgent::Synced`] after all sockets were read empty and
-    /// every arrival was reported: the receiver's watermark.
+    /// Asks for everything seen so far. Answered by [`FromAgent::Synced`] after all sockets were read empty and every
+    /// streak and every arrival was reported: the agent's watermark.
     Sync {
         /// Comes back with the answer.
         id: u64,
@@ -75,6 +80,8 @@ pub enum FromAgent {
         identity: String,
         /// Drawn at start: another value means another process, whose observations prove nothing about the first one's.
         start: u64,
+        /// The newest epoch that it was told to probe. No order of an earlier stream is obeyed after this was said.
+        epoch: Option<u32>,
     },
     /// The agent ends the conversation.
     Refused {

@@ -3,15 +3,17 @@
 use super::budget::Budget;
 use super::case;
 use super::clock::Clock;
-use super::link::{Link, OpenError};
+use super::link::{Link, Peer, Unreached};
+use super::outage::Outage;
 use super::phase::Agents;
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEvent};
 use crate::core::model::flow::Endpoint;
+use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
-use crate::target::{Lane, LaneNames, Target, TargetError, identity, listen_ports};
+use crate::target::{Dial, Lane, LaneNames, Target, TargetError, identity, listen_ports};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     run: String,
     token: String,
     lanes: AtomicU32,
+    /// How many control streams were cut and replaced.
+    pub(super) resumed: Arc<AtomicU32>,
 }
 
 /// Why a lane could not be made ready.
@@ -42,7 +46,7 @@ pub(super) enum LaneError {
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error("the agent of {endpoint} cannot be used: {cause}")]
-    Agent { endpoint: Endpoint, cause: OpenError },
+    Agent { endpoint: Endpoint, cause: Unreached },
 }
 
 impl Shared {
@@ -69,6 +73,7 @@ impl Shared {
             run,
             token,
             lanes: AtomicU32::new(0),
+            resumed: Arc::default(),
         }
     }
 
@@ -113,7 +118,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let number = names.lane;
         let suffix = names.suffix();
         let mut lane = target.open_lane(names).await?;
-        let mut agents = link_agents(&mut lane, &shared, suffix).await?;
+        let mut agents = link_agents(lane.dial(), lane.world().clone(), &shared, suffix).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
             let assumptions = shared.assumptions_for(&case).await;
@@ -136,20 +141,34 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
     Ok(())
 }
 
-async fn link_agents<L: Lane>(lane: &mut L, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
+async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
     let (sender, inbox) = mpsc::channel(INBOX);
     let mut links = BTreeMap::new();
-    let world = lane.world().clone();
     let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
     let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
     for endpoint in pods.chain(externals) {
-        let stream = lane.connect(&endpoint).await?;
-        let ports = listen_ports(&world, &endpoint);
-        let name = identity(&suffix, &endpoint);
-        let link = Link::open(stream, endpoint.clone(), &name, &shared.token, ports, shared.clock, sender.clone())
+        let peer = Peer {
+            endpoint: endpoint.clone(),
+            identity: identity(&suffix, &endpoint),
+            token: shared.token.clone(),
+            ports: listen_ports(&world, &endpoint),
+            clock: shared.clock,
+            dial: dial.clone(),
+        };
+        let link = Link::open(peer, sender.clone(), Arc::clone(&shared.resumed))
             .await
             .map_err(|cause| LaneError::Agent { endpoint: endpoint.clone(), cause })?;
         links.insert(endpoint, link);
     }
-    Ok(Agents { suffix, links, inbox, clock: shared.clock, epoch: 0, question: 0 })
+    Ok(Agents {
+        suffix,
+        links,
+        inbox,
+        clock: shared.clock,
+        epoch: 0,
+        question: 0,
+        orders: BTreeMap::new(),
+        asked: None,
+        outage: Outage::none(),
+    })
 }

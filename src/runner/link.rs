@@ -1,127 +1,114 @@
-//! One owner for each control stream: it always reads, writes from a bounded queue, and ends with its owner.
+//! A link to an agent, which outlives the streams that carry it.
+//!
+//! It has one owner, a task: that always reads, writes from a bounded queue, opens another stream when one is cut, and ends
+//! with the link. What it reads, and what became of a stream, comes through the inbox in the order in which it happened,
+//! so nothing of a former stream can be taken for news of the present one.
 
-use super::clock::Clock;
-use crate::agent::{FrameReader, FrameWriter, LinkError};
+mod open;
+
+pub(super) use open::{ANSWER_DEADLINE, Peer, Unreached};
+
+use crate::agent::LinkError;
 use crate::core::model::flow::Endpoint;
-use crate::core::wire::{FromAgent, ListenPort, ToAgent, VERSION};
-use crate::target::Stream;
+use crate::core::wire::{FrameError, FromAgent, ToAgent};
+use crate::target::Dial;
+use open::{Met, Patience, Reader, STEADY, Writer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-/// How long an agent may take to answer anything.
-pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// How often an agent hears from us at least, and we from it.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// How often the clocks are compared when a link opens; the quickest answer counts.
-const CLOCK_SAMPLES: u64 = 5;
-
-/// How often an agent hears from us at least: it stops by itself after two minutes of silence.
-const HEARTBEAT: Duration = Duration::from_secs(20);
+/// So many heartbeats without a word back, and the stream is taken for cut. They are counted instead of the time, so that a
+/// process which was itself stopped for a while does not accuse the agents. Their time is below [`ANSWER_DEADLINE`], so
+/// that a stream which hangs is not taken for an agent that does not answer.
+const UNANSWERED: u32 = 3;
 
 /// The question of a heartbeat, whose answer nobody waits for.
 const NOBODY: u64 = u64::MAX;
 
+/// A frame that is not taken in so long will never be.
+const WRITE_LIMIT: Duration = HEARTBEAT.saturating_mul(UNANSWERED);
+
 /// Messages that may wait to be written.
 const QUEUE: usize = 64;
+
+/// Where a link's news go.
+pub(super) type Inbox = mpsc::Sender<(Endpoint, Inbound)>;
+
+/// The way to one stream. What is sent down the line of a former stream goes nowhere.
+pub(super) type Line = mpsc::Sender<ToAgent>;
 
 /// A link to an agent.
 #[derive(Debug)]
 pub(super) struct Link {
-    commands: mpsc::Sender<ToAgent>,
+    line: Line,
     offset_us: i64,
-    tasks: [JoinHandle<()>; 2],
+    owner: JoinHandle<()>,
 }
 
 /// What a link brings.
 #[derive(Debug)]
 pub(super) enum Inbound {
+    /// The agent said something.
     Message(FromAgent),
-    Lost { cause: String },
+    /// The stream was cut; another one is being opened. Either [`Inbound::Resumed`] or [`Inbound::Lost`] follows.
+    Cut {
+        /// Since when nothing was heard.
+        since: Instant,
+    },
+    /// The link goes on. Everything that was sent before has been obeyed or never will be; whether the order to probe has
+    /// been, the epoch says. All other orders that are still unanswered have to be sent again.
+    Resumed {
+        /// The way to the new stream, for [`Link::resume`].
+        line: Line,
+        /// The newest epoch that the agent was told to probe.
+        epoch: Option<u32>,
+    },
+    /// The link is over.
+    Lost {
+        /// Why.
+        cause: String,
+    },
 }
 
-/// Why a link could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    #[error("it hung up")]
-    HungUp,
-    #[error("it refused: {0}")]
-    Refused(String),
-    #[error("it is {found}, not {expected}")]
-    Stranger { found: String, expected: String },
-    #[error("it cannot listen on {0}")]
-    CannotListen(String),
-    #[error("it answered `{0}` out of turn")]
-    OutOfTurn(String),
-    #[error("it did not answer within {} s", ANSWER_DEADLINE.as_secs())]
-    Silent,
-}
-
-struct Talk {
-    reader: FrameReader<ReadHalf<Box<dyn Stream>>>,
-    writer: FrameWriter<WriteHalf<Box<dyn Stream>>>,
-}
-
-impl Talk {
-    async fn ask(&mut self, question: &ToAgent) -> Result<FromAgent, OpenError> {
-        let answer = async {
-            self.writer.write(question).await?;
-            loop {
-                match self.reader.read().await? {
-                    Some(FromAgent::Refused { reason }) => return Err(OpenError::Refused(reason)),
-                    // What came in from earlier probes is no answer.
-                    Some(FromAgent::Arrivals { .. }) => {}
-                    Some(message) => return Ok(message),
-                    None => return Err(OpenError::HungUp),
-                }
-            }
-        };
-        tokio::time::timeout(ANSWER_DEADLINE, answer).await.unwrap_or(Err(OpenError::Silent))
-    }
+/// Why a stream does not go on.
+enum End {
+    Cut {
+        cause: String,
+        since: Instant,
+    },
+    Lost {
+        cause: String,
+    },
+    /// Nobody wants to hear more.
+    Over,
 }
 
 impl Link {
-    /// Opens a link: token, identity, ports, clocks. Everything the agent says later comes through `inbox`.
-    pub(super) async fn open(
-        stream: Box<dyn Stream>,
-        endpoint: Endpoint,
-        identity: &str,
-        token: &str,
-        ports: Vec<ListenPort>,
-        clock: Clock,
-        inbox: mpsc::Sender<(Endpoint, Inbound)>,
-    ) -> Result<Self, OpenError> {
-        let (read, write) = tokio::io::split(stream);
-        let mut talk = Talk { reader: FrameReader::new(read), writer: FrameWriter::new(write) };
-        match talk.ask(&ToAgent::Hello { version: VERSION, token: token.to_owned() }).await? {
-            FromAgent::Welcome { identity: found, .. } if found == identity => {}
-            FromAgent::Welcome { identity: found, .. } => {
-                return Err(OpenError::Stranger { found, expected: identity.to_owned() });
-            }
-            other => return Err(OpenError::OutOfTurn(format!("{other:?}"))),
-        }
-        match talk.ask(&ToAgent::Listen { ports }).await? {
-            FromAgent::Listening { failed } if failed.is_empty() => {}
-            FromAgent::Listening { failed } => {
-                let list = failed.iter().map(|f| format!("{} {}: {}", f.port.protocol, f.port.port, f.reason));
-                return Err(OpenError::CannotListen(list.collect::<Vec<_>>().join(", ")));
-            }
-            other => return Err(OpenError::OutOfTurn(format!("{other:?}"))),
-        }
-        let offset_us = compare_clocks(&mut talk, clock).await?;
-
-        let (commands, queue) = mpsc::channel(QUEUE);
-        let reading = tokio::spawn(read_all(talk.reader, endpoint.clone(), inbox.clone()));
-        let writing = tokio::spawn(write_all(talk.writer, queue, endpoint, inbox));
-        Ok(Self { commands, offset_us, tasks: [reading, writing] })
+    /// Opens a link: token, identity, ports, clocks. Everything the agent says later comes through `inbox`; `resumed` counts
+    /// the streams that replaced another.
+    pub(super) async fn open<D: Dial>(peer: Peer<D>, inbox: Inbox, resumed: Arc<AtomicU32>) -> Result<Self, Unreached> {
+        let met = peer.reach(None, &mut Patience::begin()).await?;
+        let offset_us = met.acquaintance.offset_us;
+        let (line, queue) = mpsc::channel(QUEUE);
+        let owner = tokio::spawn(own(peer, met, queue, inbox, resumed));
+        Ok(Self { line, offset_us, owner })
     }
 
-    /// Queues a message. A link that is gone says so through the inbox.
+    /// Queues a message. A link that is cut or gone says so through the inbox.
     pub(super) async fn send(&self, message: ToAgent) {
-        // The only error is a writer that has ended, which has reported why.
-        let _ = self.commands.send(message).await;
+        // The only error is a stream that has ended.
+        let _ = self.line.send(message).await;
+    }
+
+    /// From now on messages go down this line.
+    pub(super) fn resume(&mut self, line: Line) {
+        self.line = line;
     }
 
     /// A time on the agent's clock, on the run's.
@@ -132,62 +119,121 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.owner.abort();
     }
 }
 
-/// What must be added to the agent's clock to get the run's, from the question that was answered soonest.
-async fn compare_clocks(talk: &mut Talk, clock: Clock) -> Result<i64, OpenError> {
-    let mut best: Option<(u64, i64)> = None;
-    for id in 0..CLOCK_SAMPLES {
-        let asked = clock.now_us();
-        match talk.ask(&ToAgent::Ping { id }).await? {
-            FromAgent::Pong { id: answered, at_us } if answered == id => {
-                let round_trip = clock.now_us() - asked;
-                let middle = asked + round_trip / 2;
-                if best.is_none_or(|(quickest, _)| round_trip < quickest) {
-                    best = Some((round_trip, middle.cast_signed() - at_us.cast_signed()));
-                }
-            }
-            other => return Err(OpenError::OutOfTurn(format!("{other:?}"))),
-        }
-    }
-    Ok(best.map_or(0, |(_, offset)| offset))
-}
-
-async fn read_all(
-    mut reader: FrameReader<ReadHalf<Box<dyn Stream>>>,
-    endpoint: Endpoint,
-    inbox: mpsc::Sender<(Endpoint, Inbound)>,
-) {
-    loop {
-        let (inbound, last) = match reader.read().await {
-            Ok(Some(message)) => (Inbound::Message(message), false),
-            Ok(None) => (Inbound::Lost { cause: "it hung up".to_owned() }, true),
-            Err(error) => (Inbound::Lost { cause: error.to_string() }, true),
-        };
-        if inbox.send((endpoint.clone(), inbound)).await.is_err() || last {
-            return;
-        }
-    }
-}
-
-async fn write_all(
-    mut writer: FrameWriter<WriteHalf<Box<dyn Stream>>>,
+/// Carries a link over one stream after the other, for as long as there are any.
+async fn own<D: Dial>(
+    peer: Peer<D>,
+    met: Met,
     mut queue: mpsc::Receiver<ToAgent>,
-    endpoint: Endpoint,
-    inbox: mpsc::Sender<(Endpoint, Inbound)>,
+    inbox: Inbox,
+    resumed: Arc<AtomicU32>,
 ) {
+    let acquaintance = met.acquaintance;
+    let (mut reader, mut writer) = (met.reader, met.writer);
+    let mut patience: Option<Patience> = None;
     loop {
-        let message = match tokio::time::timeout(HEARTBEAT, queue.recv()).await {
-            Ok(Some(message)) => message,
-            Ok(None) => return,
-            Err(_) => ToAgent::Ping { id: NOBODY },
+        let began = Instant::now();
+        let end = carry(reader, writer, queue, &peer.endpoint, &inbox).await;
+        let (cut, since) = match end {
+            End::Cut { cause, since } => (cause, since),
+            End::Lost { cause } => return tell(&inbox, &peer.endpoint, Inbound::Lost { cause }).await,
+            End::Over => return,
         };
-        if let Err(error) = writer.write(&message).await {
-            // Nobody is left to tell when the lane is gone.
-            let _ = inbox.send((endpoint, Inbound::Lost { cause: error.to_string() })).await;
-            return;
+        tell(&inbox, &peer.endpoint, Inbound::Cut { since }).await;
+        let patience = match &mut patience {
+            Some(patience) if began.elapsed() < STEADY => patience,
+            patience => patience.insert(Patience::begin()),
+        };
+        let met = match peer.reach(Some(acquaintance), patience).await {
+            Ok(met) => met,
+            Err(unreached) => {
+                let cause = format!("{cut}, and {unreached}");
+                return tell(&inbox, &peer.endpoint, Inbound::Lost { cause }).await;
+            }
+        };
+        resumed.fetch_add(1, Ordering::Relaxed);
+        let line;
+        (line, queue) = mpsc::channel(QUEUE);
+        (reader, writer) = (met.reader, met.writer);
+        tell(&inbox, &peer.endpoint, Inbound::Resumed { line, epoch: met.epoch }).await;
+    }
+}
+
+async fn tell(inbox: &Inbox, endpoint: &Endpoint, news: Inbound) {
+    // Nobody is left to tell when the lane is gone; then this task ends too.
+    let _ = inbox.send((endpoint.clone(), news)).await;
+}
+
+/// Carries a link over a stream until that ends.
+async fn carry(
+    mut reader: Reader,
+    writer: Writer,
+    queue: mpsc::Receiver<ToAgent>,
+    endpoint: &Endpoint,
+    inbox: &Inbox,
+) -> End {
+    let unanswered = AtomicU32::new(0);
+    let since = || {
+        let now = Instant::now();
+        now.checked_sub(HEARTBEAT * unanswered.load(Ordering::Relaxed)).unwrap_or(now)
+    };
+    let reading = async {
+        loop {
+            let message = match reader.read().await {
+                Ok(Some(FromAgent::Pong { id: NOBODY, .. })) => {
+                    unanswered.store(0, Ordering::Relaxed);
+                    continue;
+                }
+                Ok(Some(message)) => message,
+                Ok(None) => return End::Cut { cause: "its control stream ended".to_owned(), since: since() },
+                Err(LinkError::Io(error)) => {
+                    return End::Cut { cause: format!("its control stream failed: {error}"), since: since() };
+                }
+                Err(error @ LinkError::Frame(FrameError::Truncated)) => {
+                    return End::Cut { cause: error.to_string(), since: since() };
+                }
+                Err(error @ LinkError::Frame(FrameError::TooLong { .. } | FrameError::Malformed(_))) => {
+                    return End::Lost { cause: error.to_string() };
+                }
+            };
+            unanswered.store(0, Ordering::Relaxed);
+            if inbox.send((endpoint.clone(), Inbound::Message(message))).await.is_err() {
+                return End::Over;
+            }
+        }
+    };
+    tokio::select! {
+        // What has come in is taken in before a stream that cannot be written to any more is given up.
+        biased;
+        end = reading => end,
+        cause = write_all(writer, queue, &unanswered) => match cause {
+            Some(cause) => End::Cut { cause, since: since() },
+            None => End::Over,
+        },
+    }
+}
+
+/// Writes what is queued, and heartbeats, until that is of no more use. Says why; says nothing when the link was dropped.
+async fn write_all(mut writer: Writer, mut queue: mpsc::Receiver<ToAgent>, unanswered: &AtomicU32) -> Option<String> {
+    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            message = queue.recv() => message?,
+            _ = heartbeat.tick() => {
+                if unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED {
+                    return Some(format!("it said nothing for {} s", (HEARTBEAT * UNANSWERED).as_secs()));
+                }
+                ToAgent::Ping { id: NOBODY }
+            }
+        };
+        match timeout(WRITE_LIMIT, writer.write(&message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Some(error.to_string()),
+            Err(_) => return Some(format!("it took nothing in for {} s", WRITE_LIMIT.as_secs())),
         }
     }
 }

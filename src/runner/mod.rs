@@ -6,6 +6,7 @@ mod case;
 mod clock;
 mod lane;
 mod link;
+mod outage;
 mod phase;
 mod settings;
 mod supervisor;

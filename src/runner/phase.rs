@@ -3,6 +3,7 @@
 use super::budget::longest_pause;
 use super::clock::{Clock, micros};
 use super::link::{ANSWER_DEADLINE, Inbound, Link};
+use super::outage::Outage;
 use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, Settings};
 use crate::core::event::{Arrived, Cell, RunSettings};
 use crate::core::model::flow::{Endpoint, Flow, Protocol};
@@ -31,6 +32,19 @@ pub(super) struct Agents {
     pub(super) clock: Clock,
     pub(super) epoch: u32,
     pub(super) question: u64,
+    /// What each agent was told to probe in the epoch that goes on, in case it was not heard.
+    pub(super) orders: BTreeMap<Endpoint, Vec<ProbeFlow>>,
+    /// The question that not all agents have answered yet.
+    pub(super) asked: Option<Asked>,
+    pub(super) outage: Outage,
+}
+
+/// A question and who has not answered it.
+pub(super) struct Asked {
+    question: ToAgent,
+    answer: FromAgent,
+    missing: BTreeSet<Endpoint>,
+    deadline: Instant,
 }
 
 /// An agent that does not answer any more.
@@ -74,6 +88,27 @@ struct Standing {
     done: bool,
 }
 
+/// How long a phase goes on.
+struct Patience {
+    settle: Duration,
+    overblock: Duration,
+    holding: Duration,
+}
+
+impl Patience {
+    fn new(settle: Duration, hold: Duration) -> Self {
+        // An over-block needs its own time to be told from loss, however short the patience.
+        let overblock = settle.max(Duration::from_micros(OVERBLOCK_US) + 2 * ATTEMPT_DEADLINE);
+        Self { settle, overblock, holding: hold * 2 + 8 * ATTEMPT_DEADLINE }
+    }
+
+    fn is_over(&self, standing: &Standing, waited: Duration) -> bool {
+        let patience = if standing.overblocked > 0 { self.overblock } else { self.settle };
+        // A flow that got through while the change was on its way begins to fail only with its next attempt.
+        (standing.wrong > 0 && standing.undecided == 0 && waited >= patience) || waited >= self.overblock + self.holding
+    }
+}
+
 impl Agents {
     /// Probes `cells` until `goal` is reached or patience ends. `baseline` holds the cells' baseline, in the same order,
     /// where there is one. `on_progress` hears how many cells are still wrong.
@@ -99,9 +134,7 @@ impl Agents {
             Goal::Step | Goal::Removal => settings.settle,
             Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
         };
-        // An over-block needs its own time to be told from loss, however short the patience.
-        let overblock = settle.max(Duration::from_micros(OVERBLOCK_US) + 2 * ATTEMPT_DEADLINE);
-        let holding = settings.hold * 2 + 8 * ATTEMPT_DEADLINE;
+        let patience = Patience::new(settle, settings.hold);
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
         let standing = loop {
@@ -119,11 +152,13 @@ impl Agents {
                 reported = standing.wrong;
                 on_progress(reported);
             }
-            let waited = start.elapsed();
-            let patience = if standing.overblocked > 0 { overblock } else { settle };
-            // A flow that got through while the change was on its way begins to fail only with its next attempt.
-            if (standing.wrong > 0 && standing.undecided == 0 && waited >= patience) || waited >= overblock + holding {
-                break standing;
+            if patience.is_over(&standing, self.waited(start)) {
+                // A stream that hangs looks like an agent that has seen nothing, until somebody waits for its answer.
+                self.sync_all(cells).await?;
+                standing = sheet.standing(cells);
+                if !standing.done && patience.is_over(&standing, self.waited(start)) {
+                    break standing;
+                }
             }
         };
         self.stop(cells).await?;
@@ -136,6 +171,7 @@ impl Agents {
 
     async fn begin(&mut self, world: &World, cells: &[Cell], goal: Goal, settings: &Settings) {
         self.epoch += 1;
+        self.outage.restart();
         let brisk = Duration::from_millis(100);
         let (first, longest) = match goal {
             // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
@@ -149,10 +185,9 @@ impl Agents {
             through_ms: wire_ms(first),
             through_max_ms: wire_ms(longest),
         };
-        let mut orders: BTreeMap<&Endpoint, Vec<ProbeFlow>> = BTreeMap::new();
         for (number, cell) in (0u32..).zip(cells) {
             let Some(to) = world.dial(&cell.flow) else { continue };
-            orders.entry(&cell.flow.from).or_default().push(ProbeFlow {
+            self.orders.entry(cell.flow.from.clone()).or_default().push(ProbeFlow {
                 flow: number,
                 to,
                 protocol: cell.flow.protocol,
@@ -160,84 +195,131 @@ impl Agents {
                 pace,
             });
         }
-        for (endpoint, flows) in orders {
-            if let Some(link) = self.links.get(endpoint) {
-                link.send(ToAgent::Probe { epoch: self.epoch, flows }).await;
-            }
+        for (endpoint, flows) in &self.orders {
+            self.send(endpoint, ToAgent::Probe { epoch: self.epoch, flows: flows.clone() }).await;
+        }
+    }
+
+    /// The time since `start` in which every agent could be heard.
+    fn waited(&self, start: Instant) -> Duration {
+        start.elapsed().saturating_sub(self.outage.lost())
+    }
+
+    async fn send(&self, endpoint: &Endpoint, message: ToAgent) {
+        if let Some(link) = self.links.get(endpoint) {
+            link.send(message).await;
         }
     }
 
     /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
     async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
         let Ok(Some(first)) = tokio::time::timeout_at(deadline, self.inbox.recv()).await else { return Ok(()) };
-        self.take(first, cells)?;
+        self.take(first, cells).await?;
         while let Ok(next) = self.inbox.try_recv() {
-            self.take(next, cells)?;
+            self.take(next, cells).await?;
         }
         Ok(())
     }
 
     /// Ends the epoch everywhere.
     async fn stop(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
-        let mut probing: BTreeSet<Endpoint> = cells.iter().map(|cell| cell.flow.from.clone()).collect();
-        for endpoint in &probing {
-            if let Some(link) = self.links.get(endpoint) {
-                link.send(ToAgent::Stop { epoch: self.epoch }).await;
-            }
-        }
+        let probing = cells.iter().map(|cell| cell.flow.from.clone()).collect();
         let epoch = self.epoch;
-        self.answers(cells, &mut probing, |message| *message == FromAgent::Stopped { epoch }).await
+        self.ask(probing, ToAgent::Stop { epoch }, FromAgent::Stopped { epoch }, cells).await?;
+        self.orders.clear();
+        Ok(())
     }
 
     /// Waits for the watermark of every receiver of datagrams.
     async fn sync(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
-        let mut receivers: BTreeSet<Endpoint> = cells
-            .iter()
-            .filter(|cell| cell.flow.protocol == Protocol::Udp)
-            .map(|cell| cell.flow.to.clone())
-            .filter(|endpoint| self.links.contains_key(endpoint))
-            .collect();
-        self.question += 1;
-        let id = self.question;
-        for endpoint in &receivers {
-            if let Some(link) = self.links.get(endpoint) {
-                link.send(ToAgent::Sync { id }).await;
-            }
-        }
-        self.answers(cells, &mut receivers, |message| *message == FromAgent::Synced { id }).await
+        let datagrams = cells.iter().filter(|cell| cell.flow.protocol == Protocol::Udp);
+        let receivers = datagrams.map(|cell| cell.flow.to.clone()).collect();
+        self.watermarks(receivers, cells).await
     }
 
-    /// Waits until every endpoint of `missing` has said what is `wanted`; takes in everything else meanwhile.
-    async fn answers(
+    /// Waits for the watermark of every agent.
+    async fn sync_all(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
+        let all = cells.iter().flat_map(|cell| [&cell.flow.from, &cell.flow.to]).cloned().collect();
+        self.watermarks(all, cells).await
+    }
+
+    async fn watermarks(&mut self, mut whom: BTreeSet<Endpoint>, cells: &mut [Cell]) -> Result<(), Lost> {
+        whom.retain(|endpoint| self.links.contains_key(endpoint));
+        self.question += 1;
+        let id = self.question;
+        self.ask(whom, ToAgent::Sync { id }, FromAgent::Synced { id }, cells).await
+    }
+
+    /// Asks these agents, and waits until each of them has answered; takes in everything else meanwhile.
+    async fn ask(
         &mut self,
+        whom: BTreeSet<Endpoint>,
+        question: ToAgent,
+        answer: FromAgent,
         cells: &mut [Cell],
-        missing: &mut BTreeSet<Endpoint>,
-        wanted: impl Fn(&FromAgent) -> bool,
     ) -> Result<(), Lost> {
-        let deadline = Instant::now() + ANSWER_DEADLINE;
-        while let Some(silent) = missing.first() {
-            let (endpoint, inbound) = match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
-                Ok(Some(next)) => next,
+        for endpoint in &whom {
+            self.send(endpoint, question.clone()).await;
+        }
+        self.asked = Some(Asked { question, answer, missing: whom, deadline: Instant::now() + ANSWER_DEADLINE });
+        while let Some(asked) = &mut self.asked
+            && let Some(silent) = asked.missing.first()
+        {
+            match tokio::time::timeout_at(asked.deadline, self.inbox.recv()).await {
+                Ok(Some(next)) => self.take(next, cells).await?,
+                // A link that is cut has a deadline of its own.
+                Err(_) if self.outage.is_on() => asked.deadline = Instant::now() + ANSWER_DEADLINE,
                 Ok(None) | Err(_) => {
                     let cause = format!("it did not answer within {} s", ANSWER_DEADLINE.as_secs());
                     return Err(Lost { endpoint: silent.clone(), cause });
                 }
-            };
-            match &inbound {
-                Inbound::Message(message) if wanted(message) => {
-                    missing.remove(&endpoint);
-                }
-                Inbound::Message(_) | Inbound::Lost { .. } => self.take((endpoint, inbound), cells)?,
             }
         }
+        self.asked = None;
         Ok(())
     }
 
-    fn take(&mut self, (endpoint, inbound): (Endpoint, Inbound), cells: &mut [Cell]) -> Result<(), Lost> {
-        let message = match inbound {
-            Inbound::Message(message) => message,
-            Inbound::Lost { cause } => return Err(Lost { endpoint, cause }),
-        };
+    /// Tells an agent whose stream was cut what it may not have heard.
+    async fn repeat(&mut self, endpoint: &Endpoint, begun: Option<u32>) {
+        if begun < Some(self.epoch)
+            && let Some(flows) = self.orders.get(endpoint)
+        {
+            self.send(endpoint, ToAgent::Probe { epoch: self.epoch, flows: flows.clone() }).await;
+        }
+        if let Some(asked) = &mut self.asked
+            && asked.missing.contains(endpoint)
+        {
+            asked.deadline = Instant::now() + ANSWER_DEADLINE;
+            let question = asked.question.clone();
+            self.send(endpoint, question).await;
+        }
+    }
+
+    async fn take(&mut self, (endpoint, inbound): (Endpoint, Inbound), cells: &mut [Cell]) -> Result<(), Lost> {
+        match inbound {
+            Inbound::Message(message) => self.hear(endpoint, message, cells),
+            Inbound::Cut { since } => {
+                self.outage.cut(endpoint, since);
+                Ok(())
+            }
+            Inbound::Resumed { line, epoch } => {
+                self.outage.over(&endpoint);
+                if let Some(link) = self.links.get_mut(&endpoint) {
+                    link.resume(line);
+                }
+                self.repeat(&endpoint, epoch).await;
+                Ok(())
+            }
+            Inbound::Lost { cause } => Err(Lost { endpoint, cause }),
+        }
+    }
+
+    fn hear(&mut self, endpoint: Endpoint, message: FromAgent, cells: &mut [Cell]) -> Result<(), Lost> {
+        if let Some(asked) = &mut self.asked
+            && message == asked.answer
+        {
+            asked.missing.remove(&endpoint);
+        }
         let Some(link) = self.links.get(&endpoint) else { return Ok(()) };
         match message {
             FromAgent::Streaks { epoch, streaks } if epoch == self.epoch => {

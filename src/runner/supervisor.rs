@@ -8,6 +8,7 @@ use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEnd, RunEvent, RunStarted, SCHEMA};
 use crate::target::Target;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -75,6 +76,7 @@ pub async fn run<T: Target>(
     let target = Arc::new(target);
     let lanes = settings.lanes.min(cases.len());
     let shared = Arc::new(Shared::new(settings, cases, run, token, clock, events.clone()));
+    let resumed = Arc::clone(&shared.resumed);
     let mut work = tokio::spawn(all_lanes(Arc::clone(&target), shared, lanes));
     let end = tokio::select! {
         ended = &mut work => match ended {
@@ -89,6 +91,12 @@ pub async fn run<T: Target>(
     // Lanes end with their task; only then is nothing being created any more.
     if !work.is_finished() {
         let _ = (&mut work).await;
+    }
+
+    match resumed.load(Ordering::Relaxed) {
+        0 => {}
+        1 => emit(Event::Note { text: "a control stream was cut and resumed".to_owned() }),
+        cuts => emit(Event::Note { text: format!("control streams were cut {cuts} times and resumed") }),
     }
 
     tokio::select! {

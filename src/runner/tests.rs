@@ -1,5 +1,8 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
+mod cuts;
+mod wires;
+
 use super::{Interrupt, Job, Settings, run};
 use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
 use crate::core::event::{Event, RunEnd, RunEvent};
@@ -7,6 +10,7 @@ use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::state::State;
 use crate::core::oracle::Assumptions;
 use crate::core::verdict::{RunResult, Verdict, judge};
+use crate::target::Target;
 use crate::target::sim::{SimOptions, SimTarget};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,6 +38,10 @@ fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>)
 }
 
 fn simulate_with(options: SimOptions, cases: Vec<Case>, seed: u64) -> (RunResult, Vec<RunEvent>) {
+    run_on(SimTarget::new(options), cases, settings(seed))
+}
+
+fn run_on<T: Target>(target: T, cases: Vec<Case>, settings: Settings) -> (RunResult, Vec<RunEvent>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let events = runtime.block_on(async {
         let (sender, mut events) = mpsc::unbounded_channel();
@@ -43,9 +51,9 @@ fn simulate_with(options: SimOptions, cases: Vec<Case>, seed: u64) -> (RunResult
             token: "token".to_owned(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             cases,
-            settings: settings(seed),
+            settings,
         };
-        run(SimTarget::new(options), job, sender, interrupts).await;
+        run(target, job, sender, interrupts).await;
         let mut all = Vec::new();
         while let Some(event) = events.recv().await {
             all.push(event);

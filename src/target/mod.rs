@@ -9,6 +9,7 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::wire::ListenPort;
+use std::fmt::Display;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -47,17 +48,31 @@ pub trait Target: Send + Sync + 'static {
 
 /// A world of its own, and the policies in it.
 pub trait Lane: Send + 'static {
+    /// The way to its agents.
+    type Dial: Dial;
+
     /// The world as it now is: labels as read back, nodes and addresses as given.
     fn world(&self) -> &World;
 
     /// Makes a change and returns when it was accepted, which says nothing about when it takes effect.
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// A control stream to an endpoint's agent. Fails for endpoints without one.
-    fn connect(&mut self, endpoint: &Endpoint) -> impl Future<Output = Result<Box<dyn Stream>, TargetError>> + Send;
+    /// The way to its agents, which outlives what is done with the lane itself: a stream may have to be opened again while
+    /// a change is being made, or while the lane waits for its turn.
+    fn dial(&self) -> Self::Dial;
 
     /// Removes the world.
     fn close(self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// The way to the agents of a lane.
+pub trait Dial: Clone + Send + Sync + 'static {
+    /// Another control stream to an endpoint's agent; the former one may still seem to stand, and is of no more use.
+    ///
+    /// It is called again and again, for several endpoints at once, and dropped when it takes too long. Every failure is
+    /// taken for a passing one, except [`TargetError::gone`]. That the agent is still the same process need not be found
+    /// out here: it says so itself.
+    fn connect(&self, endpoint: &Endpoint) -> impl Future<Output = Result<Box<dyn Stream>, TargetError>> + Send;
 }
 
 /// What tells one lane's objects from every other's: `run` and `lane` go into names and label values.
@@ -99,6 +114,15 @@ pub struct TargetError {
     pub cause: String,
     /// What to do about it, where that is known.
     pub hint: Option<String>,
+    /// Whether it will never be otherwise, because what it was asked of is not there any more.
+    pub gone: bool,
+}
+
+impl TargetError {
+    /// What it was asked of is not there any more: trying again is of no use.
+    pub fn gone(step: impl Into<String>, cause: impl Display) -> Self {
+        Self { step: step.into(), cause: cause.to_string(), hint: None, gone: true }
+    }
 }
 
 /// The ports that an agent has to open for its endpoint.

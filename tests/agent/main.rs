@@ -68,6 +68,36 @@ async fn a_controller_that_comes_back_finds_the_same_agent() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_cut_in_the_middle_of_an_epoch_costs_nothing() {
+    let (_agent, port) = Agent::on_port("x/a");
+    let silent = unread();
+    let to = silent.local_addr().unwrap();
+    let pace = Pace { deadline_ms: 50, blocked_ms: 10, through_ms: 10, through_max_ms: 20 };
+    let flow = ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace };
+    let mut controller = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
+    let FromAgent::Welcome { start, epoch: None, .. } = controller.say_hello(TOKEN).await else { panic!("no welcome") };
+    controller.probe(3, vec![flow]).await;
+    let before = controller.until(3, |seen| seen.get(&7).is_some_and(|streak| streak.count >= 5)).await;
+    drop(controller);
+
+    let mut controller = Controller::at(Ipv6Addr::LOCALHOST.into(), port).await;
+    let welcome = controller.say_hello(TOKEN).await;
+    assert!(
+        matches!(welcome, FromAgent::Welcome { start: same, epoch: Some(3), .. } if same == start),
+        "the same process, which was told to probe: {welcome:?}"
+    );
+    let count = before[&7].count + 20;
+    let after = controller.until(3, |seen| seen.get(&7).is_some_and(|streak| streak.count >= count)).await;
+    assert_eq!(after[&7].first_us, before[&7].first_us, "one streak, before and after");
+    controller.say(ToAgent::Stop { epoch: 3 }).await;
+    let mut answer = controller.hear().await;
+    while matches!(answer, FromAgent::Streaks { epoch: 3, .. }) {
+        answer = controller.hear().await;
+    }
+    assert_eq!(answer, FromAgent::Stopped { epoch: 3 });
+}
+
+#[tokio::test]
 async fn misuse_is_told_apart_from_failure() {
     for (arguments, code, part) in [
         (&["--identity", "x/a"][..], 2, "--control"),

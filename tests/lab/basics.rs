@@ -2,7 +2,7 @@
 
 use crate::support::{Result, apply, children_of, expect, flow, is_open, lab, lab_of, lane, matrix, policy};
 use futures_util::future::try_join_all;
-use papertiger::target::{Lane, Target};
+use papertiger::target::{Dial, Lane, Target};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -121,7 +121,8 @@ async fn changes_are_checked() -> Result {
     if !twice.contains("exists already") || !nowhere.contains("no namespace w") {
         return Err(format!("{twice}\n{nowhere}").into());
     }
-    if lane.connect(&"x/a".parse()?).await.is_ok() || lane.connect(&"node:n1".parse()?).await.is_ok() {
+    let dial = lane.dial();
+    if dial.connect(&"x/a".parse()?).await.is_ok() || dial.connect(&"node:n1".parse()?).await.is_ok() {
         return Err("streams to agents that cannot have one".into());
     }
     if is_open(&lane, "x/a > y/b")? || flow("x/a > y/b svc v6 udp 81").port != 8081 {

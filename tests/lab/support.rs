@@ -9,7 +9,7 @@ use papertiger::core::model::world::{
     ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World,
 };
 use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
-use papertiger::target::{Lane, LaneNames, Target, TargetError, identity};
+use papertiger::target::{Dial, Lane, LaneNames, Target, TargetError, identity};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,9 +89,9 @@ pub(crate) fn lab_of(nodes: usize, faults: &[&str]) -> Result<LabTarget> {
 /// Opens a lane and waits until its agents listen.
 pub(crate) async fn lane(lab: &LabTarget, number: u32) -> Result<LabLane> {
     let names = LaneNames { run: "abcdef".to_owned(), lane: number, token: "secret".to_owned() };
-    let mut lane = lab.open_lane(names).await?;
+    let lane = lab.open_lane(names).await?;
     for endpoint in endpoints(lane.world()) {
-        let mut stream = lane.connect(&endpoint).await?;
+        let mut stream = lane.dial().connect(&endpoint).await?;
         let mut ready = [0];
         tokio::time::timeout(DEADLINE, stream.read_exact(&mut ready)).await??;
     }

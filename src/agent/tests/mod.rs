@@ -2,6 +2,7 @@
 
 mod pacing;
 mod session;
+mod takeover;
 
 use super::*;
 use crate::core::model::flow::Protocol;
@@ -140,10 +141,14 @@ impl Controller {
         (controller, agent)
     }
 
-    async fn say_hello(&mut self) {
+    /// Returns the newest epoch that the agent says it was told to probe.
+    async fn say_hello(&mut self) -> Option<u32> {
         self.say(ToAgent::Hello { version: VERSION, token: "secret".to_owned() }).await;
-        let identity = "x/a".to_owned();
-        assert_eq!(self.hear().await, FromAgent::Welcome { version: VERSION, identity, start: 42 });
+        let FromAgent::Welcome { version: VERSION, identity, start: 42, epoch } = self.hear().await else {
+            panic!("no welcome");
+        };
+        assert_eq!(identity, "x/a");
+        epoch
     }
 
     async fn say(&mut self, message: ToAgent) {

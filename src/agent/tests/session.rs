@@ -142,30 +142,3 @@ async fn a_controller_that_never_reads_cannot_stop_the_reading() {
     }
     assert!(matches!(agent.await.unwrap(), SessionEnd::Refused(_)));
 }
-
-#[tokio::test(start_paused = true)]
-async fn the_next_controller_hears_what_the_last_one_missed() {
-    let (net, _seen) = Model::blocked();
-    let (gate, mut agent) = (gate(), Agent::new(net));
-    let (near, far) = duplex(64 * 1024);
-    let mut controller = Controller::over(near);
-    let first = async {
-        controller.say_hello().await;
-        controller.probe(1, [flow(7)]).await;
-        // Lost before anything was seen.
-        drop(controller);
-    };
-    let (link, ()) = tokio::join!(gate.admit(far), first);
-    assert!(matches!(agent.serve(link.unwrap()).await, SessionEnd::Closed));
-    sleep(Duration::from_secs(3)).await;
-
-    let (near, far) = duplex(64 * 1024);
-    let mut controller = Controller::over(near);
-    let (link, ()) = tokio::join!(gate.admit(far), controller.say_hello());
-    let serving = agent.serve(link.unwrap());
-    let watching = controller.watch(1, Duration::from_millis(100));
-    tokio::select! {
-        end = serving => panic!("{end}"),
-        streaks = watching => assert!(streaks[&(7, 0)].streak.count >= 20, "{streaks:?}"),
-    }
-}

@@ -77,11 +77,8 @@ fn arrival() -> impl Strategy<Value = Arrival> {
 fn from_agent() -> impl Strategy<Value = FromAgent> {
     let failure = (port(), any::<String>()).prop_map(|(port, reason)| ListenFailure { port, reason });
     prop_oneof![
-        (any::<u32>(), any::<String>(), any::<u64>()).prop_map(|(version, identity, start)| FromAgent::Welcome {
-            version,
-            identity,
-            start
-        }),
+        (any::<u32>(), any::<String>(), any::<u64>(), proptest::option::of(any::<u32>()))
+            .prop_map(|(version, identity, start, epoch)| FromAgent::Welcome { version, identity, start, epoch }),
         any::<String>().prop_map(|reason| FromAgent::Refused { reason }),
         vec(failure, 0..3).prop_map(|failed| FromAgent::Listening { failed }),
         any::<[u64; 2]>().prop_map(|[id, at_us]| FromAgent::Pong { id, at_us }),

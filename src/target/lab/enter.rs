@@ -69,7 +69,7 @@ fn or_root(hint: &str) -> String {
 }
 
 fn failed(step: &str, cause: impl Display, hint: String) -> TargetError {
-    TargetError { step: step.to_owned(), cause: cause.to_string(), hint: Some(hint) }
+    TargetError { step: step.to_owned(), cause: cause.to_string(), hint: Some(hint), gone: false }
 }
 
 #[cfg(test)]

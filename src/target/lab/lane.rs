@@ -8,7 +8,7 @@ use super::{Shared, failed};
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
-use crate::target::{Lane, Stream, TargetError};
+use crate::target::{Dial, Lane, Stream, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -19,6 +19,13 @@ pub struct LabLane {
     key: u32,
     world: World,
     policies: BTreeSet<PolicyName>,
+}
+
+/// The way to the agents of a lane of the lab. Each ends with its only stream.
+#[derive(Clone, Debug)]
+pub struct LabDial {
+    shared: Arc<Shared>,
+    key: u32,
 }
 
 impl LabLane {
@@ -71,6 +78,8 @@ impl LabLane {
 }
 
 impl Lane for LabLane {
+    type Dial = LabDial;
+
     fn world(&self) -> &World {
         &self.world
     }
@@ -91,17 +100,8 @@ impl Lane for LabLane {
         Ok(())
     }
 
-    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
-        let step = || format!("connecting to the agent of {endpoint}");
-        let stream = self.shared.lanes.with(self.key, |parts| {
-            let agent = parts.hosts.get_mut(endpoint).and_then(|host| host.agent.as_mut());
-            agent.map(Agent::take_stream)
-        });
-        let stream = stream.flatten().ok_or_else(|| failed(step(), "there is none"))?;
-        let stream = stream.map_err(|error| failed(step(), error))?;
-        let stream = stream.ok_or_else(|| failed(step(), "its only stream was given out before"))?;
-        let stream = tokio::net::UnixStream::from_std(stream).map_err(|error| failed(step(), error))?;
-        Ok(Box::new(stream))
+    fn dial(&self) -> LabDial {
+        LabDial { shared: Arc::clone(&self.shared), key: self.key }
     }
 
     async fn close(self) -> Result<(), TargetError> {
@@ -110,5 +110,20 @@ impl Lane for LabLane {
             // The lab was closed before.
             None => Ok(()),
         }
+    }
+}
+
+impl Dial for LabDial {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
+        let step = || format!("connecting to the agent of {endpoint}");
+        let stream = self.shared.lanes.with(self.key, |parts| {
+            let agent = parts.hosts.get_mut(endpoint).and_then(|host| host.agent.as_mut());
+            agent.map(Agent::take_stream)
+        });
+        let stream = stream.flatten().ok_or_else(|| TargetError::gone(step(), "there is none"))?;
+        let stream = stream.map_err(|error| failed(step(), error))?;
+        let stream = stream.ok_or_else(|| TargetError::gone(step(), "it ended with its only stream"))?;
+        let stream = tokio::net::UnixStream::from_std(stream).map_err(|error| failed(step(), error))?;
+        Ok(Box::new(stream))
     }
 }

@@ -168,7 +168,7 @@ fn has(faults: &[FaultAt], fault: Fault) -> bool {
 
 /// An error without advice.
 fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
-    TargetError { step: step.into(), cause: cause.to_string(), hint: None }
+    TargetError { step: step.into(), cause: cause.to_string(), hint: None, gone: false }
 }
 
 /// Locks, also after a panic elsewhere: what the locks of the lab guard is never left half changed.

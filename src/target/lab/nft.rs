@@ -37,6 +37,7 @@ pub(super) fn load(rules: &str) -> Result<(), TargetError> {
         step: "looking for the program `nft`".to_owned(),
         cause: "it is neither in PATH nor in /usr/sbin nor in /sbin".to_owned(),
         hint: hint(),
+        gone: false,
     })?;
     let run = || -> std::io::Result<std::process::Output> {
         let mut command = Command::new(&program);
@@ -51,6 +52,7 @@ pub(super) fn load(rules: &str) -> Result<(), TargetError> {
         step: format!("running {}", program.display()),
         cause: error.to_string(),
         hint: hint(),
+        gone: false,
     })?;
     if output.status.success() {
         return Ok(());

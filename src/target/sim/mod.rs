@@ -4,23 +4,20 @@
 //! What gets through is what the oracle says of the policies as the faults read them; the lab, whose engine never asks the
 //! oracle, is what checks the oracle itself.
 
+mod agents;
 mod engine;
 mod net;
 
 pub use engine::SimOptions;
 
-use crate::agent::{self, Gate};
 use crate::core::catalogue::{Blueprint, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
-use crate::target::{Lane, LaneNames, Stream, Target, TargetError, identity};
+use crate::target::{Dial, Lane, LaneNames, Stream, Target, TargetError};
+use agents::Agents;
 use engine::Engine;
-use net::SimNet;
 use std::sync::Arc;
-
-/// Bytes that a control stream holds before the writer waits.
-const STREAM_BYTES: usize = 64 * 1024;
 
 /// A simulated target.
 #[derive(Debug)]
@@ -33,7 +30,13 @@ pub struct SimTarget {
 pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
-    names: LaneNames,
+    agents: Arc<Agents>,
+}
+
+/// The way to the agents of a simulated lane.
+#[derive(Clone, Debug)]
+pub struct SimDial {
+    agents: Arc<Agents>,
 }
 
 impl SimTarget {
@@ -58,7 +61,8 @@ impl Target for SimTarget {
         let mut world = Blueprint::embedded().world(&names.suffix());
         furnish(&mut world, &self.nodes());
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
-        Ok(SimLane { world, engine, names })
+        let agents = Arc::new(Agents::start(names, Arc::clone(&engine)));
+        Ok(SimLane { world, engine, agents })
     }
 
     async fn close(&self) -> Result<(), TargetError> {
@@ -67,6 +71,8 @@ impl Target for SimTarget {
 }
 
 impl Lane for SimLane {
+    type Dial = SimDial;
+
     fn world(&self) -> &World {
         &self.world
     }
@@ -79,24 +85,25 @@ impl Lane for SimLane {
         Ok(())
     }
 
-    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
-        let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
-        let gate = Gate {
-            identity: identity(&self.names.suffix(), endpoint),
-            token: self.names.token.clone(),
-            start: self.names.lane.into(),
-        };
-        let net = SimNet::new(endpoint.clone(), Arc::clone(&self.engine));
-        self.engine.join(endpoint.clone(), net.clone());
-        tokio::spawn(async move {
-            // A session that breaks off shows at the controller's end.
-            let _ = agent::serve(theirs, gate, net).await;
-        });
-        Ok(Box::new(ours))
+    fn dial(&self) -> SimDial {
+        SimDial { agents: Arc::clone(&self.agents) }
     }
 
     async fn close(self) -> Result<(), TargetError> {
         self.engine.leave();
         Ok(())
+    }
+}
+
+impl Dial for SimDial {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
+        self.agents.connect(endpoint).await
+    }
+}
+
+impl SimDial {
+    /// Ends the process of an endpoint's agent and starts another in its place, as a container that is restarted.
+    pub fn replace(&self, endpoint: &Endpoint) {
+        self.agents.replace(endpoint);
     }
 }
