@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// An error without advice.
 pub(super) fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
-    TargetError { step: step.into(), cause: cause.to_string(), hint: None }
+    TargetError { step: step.into(), cause: cause.to_string(), hint: None, gone: false }
 }
 
 /// An error with advice.

@@ -8,10 +8,10 @@ use super::objects::{network_policy, read_policy};
 use super::open::create;
 use super::remove;
 use crate::core::model::change::{Change, PolicyName, Subject};
-use crate::core::model::flow::{Endpoint, PodId};
+use crate::core::model::flow::Endpoint;
 use crate::core::model::policy::Policy;
 use crate::core::model::world::{Labels, World};
-use crate::target::{Lane, Stream, TargetError};
+use crate::target::{Dial, Lane, Stream, TargetError};
 use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -19,8 +19,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::fmt;
-use std::fmt::Debug;
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A lane of a cluster.
@@ -113,19 +113,6 @@ impl ClusterLane {
         network_policy(&self.tag, policy, namespace)
             .map_err(|error| failed(format!("writing the NetworkPolicy {}", policy.key()), error))
     }
-
-    /// Whether a pod is still the one that the world speaks of.
-    async fn check(&self, id: &PodId, pods: &Api<Pod>, name: &str) -> Result<(), TargetError> {
-        let step = || format!("reaching the agent of {id}");
-        let pod = pods.get_opt(name).await.map_err(|error| refused(step(), &error))?;
-        match pod {
-            None => Err(failed(step(), format!("the pod {name} was deleted"))),
-            Some(pod) if pod.metadata.deletion_timestamp.is_some() => {
-                Err(failed(step(), format!("the pod {name} is being deleted")))
-            }
-            Some(_) => Ok(()),
-        }
-    }
 }
 
 /// Holds what the API server has stored against what was sent.
@@ -160,7 +147,32 @@ where
     Ok(object.labels().clone())
 }
 
+/// The way to the agents of a lane: port-forwards to its pods, by namespace and name.
+#[derive(Clone)]
+pub struct ClusterDial {
+    client: Client,
+    pods: Arc<BTreeMap<Endpoint, (String, String)>>,
+}
+
+impl Dial for ClusterDial {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
+        let step = || format!("connecting to the agent of {endpoint}");
+        let Some((namespace, name)) = self.pods.get(endpoint) else {
+            return Err(TargetError::gone(step(), "there is none"));
+        };
+        let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        // The pod's controller may have put another in its place, under another name: that one proves nothing.
+        let pod = pods.get_opt(name).await.map_err(|error| refused(step(), &error))?;
+        match pod {
+            Some(pod) if pod.metadata.deletion_timestamp.is_none() => Ok(Box::new(Forward::open(&pods, name).await?)),
+            Some(_) | None => Err(TargetError::gone(step(), format!("the pod {namespace}/{name} was deleted"))),
+        }
+    }
+}
+
 impl Lane for ClusterLane {
+    type Dial = ClusterDial;
+
     fn world(&self) -> &World {
         &self.world
     }
@@ -174,13 +186,12 @@ impl Lane for ClusterLane {
         }
     }
 
-    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
-        let pod = endpoint.pod().and_then(|id| self.world.pod(id));
-        let pod = pod.ok_or_else(|| failed(format!("connecting to the agent of {endpoint}"), "there is none"))?;
-        let (_, namespace) = self.policies(&pod.id.namespace)?;
-        let pods = Api::<Pod>::namespaced(self.client.clone(), &namespace);
-        self.check(&pod.id, &pods, &pod.name).await?;
-        Ok(Box::new(Forward::open(&pods, &pod.name).await?))
+    fn dial(&self) -> ClusterDial {
+        let pods = self.world.pods.iter().filter_map(|pod| {
+            let namespace = self.world.namespace(&pod.id.namespace)?;
+            Some((Endpoint::Pod(pod.id.clone()), (namespace.name.clone(), pod.name.clone())))
+        });
+        ClusterDial { client: self.client.clone(), pods: Arc::new(pods.collect()) }
     }
 
     async fn close(self) -> Result<(), TargetError> {

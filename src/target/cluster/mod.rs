@@ -19,7 +19,7 @@ mod remove;
 mod rights;
 
 pub use client::{Access, Connection};
-pub use lane::ClusterLane;
+pub use lane::{ClusterDial, ClusterLane};
 pub use placement::NodeChoice;
 pub use remove::Remains;
 pub use rights::{CLEANUP_RIGHTS, RIGHTS, Right};
