@@ -2,8 +2,8 @@
 //! and says, for every term of every rule, whether the network enforces it or accepted it without effect.
 //!
 //! The arrows between the modules: `commands` wires `cli`, `target`, `runner`, `report` and `image`; `runner` knows
-//! `target` and `core`; `agent` and `report` know `core`; `image` knows what is `carried`; `core` knows nobody and does
-//! nothing but think.
+//! `target` and `core`; `agent` and `report` know `core`; `target` and `image` know what is `carried`; `core` knows nobody
+//! and does nothing but think.
 
 pub mod agent;
 pub mod core;
