@@ -6,6 +6,8 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Client, ResourceExt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -105,9 +107,9 @@ pub(crate) fn verify(arguments: &[&str]) -> Ended {
     Running::start(arguments, &[]).end()
 }
 
-/// A run at work.
+/// A run at work. A test that fails ends its run too, and the run removes what it has made.
 pub(crate) struct Running {
-    pub(crate) child: Child,
+    child: Option<Child>,
 }
 
 /// How a run ended.
@@ -123,16 +125,28 @@ impl Running {
         let mut command = papertiger();
         command.args(["verify", "-o", "json", "--color", "never"]).args(arguments);
         command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { child: command.spawn().unwrap() }
+        Self { child: Some(command.spawn().unwrap()) }
     }
 
-    pub(crate) fn end(self) -> Ended {
-        let Output { status, stdout, stderr } = self.child.wait_with_output().unwrap();
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(child) = &self.child {
+            kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        }
+    }
+
+    pub(crate) fn end(mut self) -> Ended {
+        let Output { status, stdout, stderr } = self.child.take().unwrap().wait_with_output().unwrap();
         Ended {
             code: status.code(),
             stdout: String::from_utf8(stdout).unwrap(),
             stderr: String::from_utf8(stderr).unwrap(),
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGTERM);
     }
 }
 

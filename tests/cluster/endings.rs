@@ -2,8 +2,7 @@
 
 use crate::common::{Cluster, Ended, RUN, Running, papertiger};
 use kube::ResourceExt;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,19 +12,10 @@ const GONE_AFTER: Duration = Duration::from_secs(30);
 /// A run that is in the middle of a case when its policy has been applied.
 fn at_work(cluster: &Cluster, variables: &[(&str, &str)]) -> (Running, String) {
     let running = Running::start(&["--case", "default-deny-*", "--lanes", "1", "--hold", "20s"], variables);
-    let pid = running.child.id();
-    let namespace = cluster.wait_for_namespace(&format!("of the run with pid {pid}"), |namespace| {
-        namespace.metadata.deletion_timestamp.is_none()
-    });
+    let namespace = cluster.wait_for_namespace("of the run", |ns| ns.metadata.deletion_timestamp.is_none());
     let run = namespace.labels()[RUN].clone();
     cluster.wait_for_policy(&run);
     (running, run)
-}
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
-    }
 }
 
 fn ends_clean(signal: Signal, code: i32) {

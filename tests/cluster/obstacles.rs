@@ -43,7 +43,7 @@ fn without_rights_every_missing_one_is_listed_and_nothing_created() {
 #[ignore = "needs a cluster (KUBECONFIG)"]
 fn an_image_that_cannot_be_pulled_is_named() {
     let cluster = Cluster::connect();
-    stops_with(&["--image", "papertiger.invalid/none:1"], &["papertiger.invalid/none:1", "x/"]);
+    stops_with(&["--image", "papertiger.invalid/none:1"], &["starting the probe pod", "papertiger.invalid/none:1"]);
     cluster.wait_until_clean(PATIENCE);
 }
 
