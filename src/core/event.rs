@@ -4,7 +4,7 @@
 //! microseconds since the run began, on the controller's monotonic clock.
 
 use crate::core::model::change::Change;
-use crate::core::model::flow::Flow;
+use crate::core::model::flow::{Flow, PodId};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::{Answer, Assumptions};
@@ -69,6 +69,13 @@ pub enum Event {
     PropertyObserved {
         /// What is assumed from now on.
         assumptions: Assumptions,
+    },
+    /// Somebody else's policy is there that can touch what is probed, or is there no more.
+    ForeignPolicy(ForeignPolicy),
+    /// How far something is that takes its time. For progress only: logs do not keep it.
+    Progress {
+        /// A few words.
+        text: String,
     },
     /// Something that a reader of the report should know.
     Note {
@@ -254,6 +261,46 @@ pub struct Alone {
     pub streaks: Vec<Streak>,
     /// Datagrams that the receiver counted (UDP only).
     pub arrived: Option<Arrived>,
+}
+
+/// Somebody else's policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignPolicy {
+    /// The lane whose namespaces it stands in; `None` for one that concerns the whole cluster.
+    pub lane: Option<u32>,
+    /// Kind, namespace and name, as `kubectl` would write them: `NetworkPolicy default/allow-all`.
+    pub object: String,
+    /// The probe pods that it selects; `None` where that cannot be said.
+    pub pods: Option<Vec<PodId>>,
+    /// Whether it is there; `false` when it has gone.
+    pub present: bool,
+}
+
+impl ForeignPolicy {
+    /// Whether it may touch a probe pod: one that selects none changes nothing.
+    pub fn can_touch(&self) -> bool {
+        self.present && self.pods.as_ref().is_none_or(|pods| !pods.is_empty())
+    }
+}
+
+impl Event {
+    /// Whether it only tells how far something is. Nothing is concluded from it, and logs do not keep it.
+    pub fn is_progress(&self) -> bool {
+        match self {
+            Self::PhaseProgress { .. } | Self::Progress { .. } => true,
+            Self::RunStarted(_)
+            | Self::LaneOpened { .. }
+            | Self::CaseStarted(_)
+            | Self::PhaseStarted { .. }
+            | Self::PhaseEnded(_)
+            | Self::CaseEnded { .. }
+            | Self::PropertyObserved { .. }
+            | Self::ForeignPolicy(_)
+            | Self::Note { .. }
+            | Self::RunEnded { .. } => false,
+        }
+    }
 }
 
 /// Why a run was over.

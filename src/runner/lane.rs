@@ -11,8 +11,8 @@ use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEvent};
 use crate::core::model::flow::Endpoint;
 use crate::core::oracle::Assumptions;
-use crate::target::{Lane, LaneNames, Target, TargetError, identity, listen_ports};
-use std::collections::{BTreeMap, VecDeque};
+use crate::target::{Alert, Lane, LaneNames, Target, TargetError, identity, listen_ports};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     queue: Mutex<VecDeque<Case>>,
     /// What property cases have settled; `None` while one of them is still to come.
     assumptions: watch::Sender<Option<Assumptions>>,
+    /// Lanes in whose namespaces somebody else's policy was.
+    intruded: Mutex<BTreeSet<u32>>,
     run: String,
     token: String,
     lanes: AtomicU32,
@@ -66,6 +68,7 @@ impl Shared {
             events,
             queue: Mutex::new(cases.into()),
             assumptions,
+            intruded: Mutex::default(),
             run,
             token,
             lanes: AtomicU32::new(0),
@@ -75,6 +78,25 @@ impl Shared {
     pub(super) fn emit(&self, event: Event) {
         // Nobody listens any more when the run is being torn down.
         let _ = self.events.send(RunEvent { at_us: self.clock.now_us(), event });
+    }
+
+    /// Takes in what the target has found out.
+    pub(super) fn hear(&self, alert: Alert) {
+        self.emit(match alert {
+            Alert::Foreign(foreign) => {
+                if let (Some(lane), true) = (foreign.lane, foreign.can_touch()) {
+                    self.intruded.lock().unwrap_or_else(PoisonError::into_inner).insert(lane);
+                }
+                Event::ForeignPolicy(foreign)
+            }
+            Alert::Note(text) => Event::Note { text },
+            Alert::Progress(text) => Event::Progress { text },
+        });
+    }
+
+    /// Whether somebody else's policy was in a lane's namespaces. What it leaves behind, no case can be sure of.
+    fn is_intruded(&self, lane: u32) -> bool {
+        self.intruded.lock().unwrap_or_else(PoisonError::into_inner).contains(&lane)
     }
 
     fn next(&self) -> Option<Case> {
@@ -124,9 +146,11 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
             };
             shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
             if case.property.is_some() {
+                // What was seen beside somebody else's policy settles nothing.
+                let settled = settled.filter(|_| !shared.is_intruded(number));
                 shared.settle(settled.unwrap_or_default());
             }
-            if !clean {
+            if !clean || shared.is_intruded(number) {
                 break;
             }
         }

@@ -1,5 +1,7 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
+mod foreign;
+
 use super::{Interrupt, Job, Settings, run};
 use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
 use crate::core::event::{Event, RunEnd, RunEvent};
@@ -28,31 +30,54 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-/// Runs cases on a simulated network, on a clock that does not make anybody wait.
-fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>) {
-    simulate_with(options, cases, SEED)
+/// A run on a simulated network, on a clock that does not make anybody wait.
+struct Sim {
+    options: SimOptions,
+    cases: Vec<Case>,
+    settings: Settings,
 }
 
-fn simulate_with(options: SimOptions, cases: Vec<Case>, seed: u64) -> (RunResult, Vec<RunEvent>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let events = runtime.block_on(async {
-        let (sender, mut events) = mpsc::unbounded_channel();
-        let (_interrupt, interrupts) = mpsc::channel::<Interrupt>(1);
-        let job = Job {
-            run: "sim000".to_owned(),
-            token: "token".to_owned(),
-            started_at: "2026-01-01T00:00:00Z".to_owned(),
-            cases,
-            settings: settings(seed),
-        };
-        run(SimTarget::new(options), job, sender, interrupts).await;
-        let mut all = Vec::new();
-        while let Some(event) = events.recv().await {
-            all.push(event);
-        }
-        all
-    });
-    (judge(&events).unwrap(), events)
+impl Sim {
+    fn new(options: SimOptions, cases: Vec<Case>) -> Self {
+        Self { options, cases, settings: settings(SEED) }
+    }
+
+    fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    fn lanes(mut self, lanes: usize) -> Self {
+        self.settings.lanes = lanes;
+        self
+    }
+
+    fn run(self) -> (RunResult, Vec<RunEvent>) {
+        let Self { options, cases, settings } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let events = runtime.block_on(async {
+            let (sender, mut events) = mpsc::unbounded_channel();
+            let (_interrupt, interrupts) = mpsc::channel::<Interrupt>(1);
+            let job = Job {
+                run: "sim000".to_owned(),
+                token: "token".to_owned(),
+                started_at: "2026-01-01T00:00:00Z".to_owned(),
+                cases,
+                settings,
+            };
+            run(SimTarget::new(options), job, sender, interrupts).await;
+            let mut all = Vec::new();
+            while let Some(event) = events.recv().await {
+                all.push(event);
+            }
+            all
+        });
+        (judge(&events).unwrap(), events)
+    }
+}
+
+fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>) {
+    Sim::new(options, cases).run()
 }
 
 fn with(fault: &str) -> SimOptions {
@@ -113,7 +138,7 @@ fn story(result: &RunResult) -> String {
 #[test]
 fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
     for seed in [SEED, 1, 2, 901_643_088, 3_251_960_821] {
-        let (result, events) = simulate_with(SimOptions::default(), all_cases(), seed);
+        let (result, events) = Sim::new(SimOptions::default(), all_cases()).seed(seed).run();
         assert_eq!(result.verdict, Verdict::Enforced, "{seed}: {}", story(&result));
         let others = terms(&result, |verdict| verdict != Verdict::Enforced);
         assert!(others.is_empty(), "{seed}: {}", story(&result));

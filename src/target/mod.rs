@@ -3,12 +3,14 @@
 pub mod lab;
 pub mod sim;
 
+use crate::core::event::ForeignPolicy;
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::wire::ListenPort;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
 /// A two-way byte stream to an agent.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -25,12 +27,28 @@ pub trait Target: Send + Sync + 'static {
     /// The nodes that can be probed.
     fn nodes(&self) -> Vec<String>;
 
+    /// What the target finds out by itself. Taken once, before the first lane is opened.
+    fn alerts(&self) -> Option<mpsc::UnboundedReceiver<Alert>> {
+        None
+    }
+
     /// Makes a world: namespaces, pods with running agents, Services. Ready when every agent accepts a control stream.
     fn open_lane(&self, names: LaneNames) -> impl Future<Output = Result<Self::Lane, TargetError>> + Send;
 
     /// Removes whatever is left. Called once, after every lane was closed or dropped; may be called when lanes are still
     /// being opened, whose remains it removes too.
     fn close(&self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// What a target finds out by itself while it is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// Somebody else's policy is there that can touch what is probed, or is there no more.
+    Foreign(ForeignPolicy),
+    /// A sentence for the report.
+    Note(String),
+    /// How far something is that takes its time; for progress only.
+    Progress(String),
 }
 
 /// A world of its own, and the policies in it.

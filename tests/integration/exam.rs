@@ -303,6 +303,8 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::PhaseEnded(_)
             | Event::CaseEnded { .. }
             | Event::PropertyObserved { .. }
+            | Event::ForeignPolicy(_)
+            | Event::Progress { .. }
             | Event::Note { .. }
             | Event::RunEnded { .. } => {}
         }

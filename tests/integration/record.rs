@@ -2,9 +2,10 @@
 
 use crate::common::world;
 use papertiger::core::event::{
-    CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, SCHEMA,
+    CaseStarted, Event, ForeignPolicy, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, SCHEMA,
 };
 use papertiger::core::model::change::Change;
+use papertiger::core::model::flow::PodId;
 use papertiger::core::oracle::Assumptions;
 use papertiger::report::record::{ReadError, Recorder, read};
 
@@ -61,6 +62,12 @@ pub(crate) fn events() -> Vec<RunEvent> {
         Event::PhaseEnded(Box::new(ended)),
         Event::CaseEnded { lane: 0, case: "deny-egress".into(), abandoned: None },
         Event::PropertyObserved { assumptions: Assumptions { ip_block_matches_pods: true } },
+        Event::ForeignPolicy(ForeignPolicy {
+            lane: Some(0),
+            object: "NetworkPolicy papertiger-k3x9qa0-x/allow-all".into(),
+            pods: Some(vec![PodId::new("x", "a")]),
+            present: true,
+        }),
         Event::Note { text: "ü\n\"".into() },
         Event::RunEnded { end: RunEnd::Interrupted { signal: "SIGINT".into() } },
     ];
@@ -73,6 +80,7 @@ pub(crate) fn log() -> Vec<u8> {
     for event in events() {
         recorder.write(&event).unwrap();
         recorder.write(&RunEvent { at_us: 0, event: Event::PhaseProgress { lane: 0, wrong: 1 } }).unwrap();
+        recorder.write(&RunEvent { at_us: 0, event: Event::Progress { text: "making worlds".into() } }).unwrap();
     }
     log
 }

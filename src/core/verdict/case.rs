@@ -1,5 +1,6 @@
 //! One case as its events tell it, prepared for judgement: which cells are known, and what each fault predicts for them.
 
+use super::foreign::Doubt;
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Phase, PhaseEnded, RunSettings};
@@ -16,8 +17,34 @@ pub(super) struct CaseRun<'a> {
     pub(super) phases: Vec<&'a PhaseEnded>,
     /// Why it could not be finished.
     pub(super) abandoned: Option<&'a str>,
-    /// Whether its end was recorded.
-    pub(super) ended: bool,
+    /// When it began.
+    pub(super) began_us: u64,
+    /// When it ended; `None` where that was not recorded.
+    pub(super) ended_us: Option<u64>,
+    /// What makes everything that was seen in it worthless.
+    pub(super) intrusion: Option<Doubt>,
+    /// What may be the reason for whatever looks wrong in it.
+    pub(super) bystander: Option<Doubt>,
+}
+
+impl<'a> CaseRun<'a> {
+    /// A case that has just begun.
+    pub(super) fn began(started: &'a CaseStarted, began_us: u64) -> Self {
+        Self {
+            started,
+            phases: Vec::new(),
+            abandoned: None,
+            began_us,
+            ended_us: None,
+            intrusion: None,
+            bystander: None,
+        }
+    }
+
+    /// A case with these phases, by itself.
+    pub(super) fn of(started: &'a CaseStarted, phases: &'a [PhaseEnded]) -> Self {
+        Self { phases: phases.iter().collect(), ..Self::began(started, 0) }
+    }
 }
 
 /// A case with everything that judgement asks for, computed once.
@@ -90,7 +117,7 @@ impl<'a> Evidence<'a> {
     /// Whether traffic got through on a flow in a phase, where that can be said.
     pub(super) fn through(&self, phase: usize, flow: usize) -> Option<bool> {
         let sighting = &self.flows[flow];
-        if sighting.unproven.is_some() {
+        if sighting.unproven.is_some() || self.run.intrusion.is_some() {
             return None;
         }
         match sighting.seen[phase].as_ref()? {

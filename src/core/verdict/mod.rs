@@ -2,6 +2,7 @@
 
 mod case;
 mod fold;
+mod foreign;
 mod run;
 pub mod seen;
 mod term;

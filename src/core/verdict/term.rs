@@ -2,6 +2,7 @@
 
 use super::case::{Evidence, contradicts};
 use super::fold::{over_scopes, worst};
+use super::foreign::Doubt;
 use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
 use crate::core::event::Phase;
 use crate::core::fault::reading::Reach;
@@ -37,6 +38,27 @@ struct Sight {
 pub(super) struct Judged {
     pub(super) result: TermResult,
     pub(super) nodes: Vec<(String, Verdict)>,
+    /// Whether it looks wrong, and somebody else's policy may be the reason.
+    pub(super) excused: bool,
+}
+
+impl Judged {
+    /// What looks wrong beside somebody else's policy may be that policy's doing; what looks right is the work of ours.
+    fn beside(mut self, bystander: &Doubt) -> Self {
+        self.excused = self.result.verdict.is_failure();
+        let scopes = self.result.scopes.iter_mut().map(|scope| &mut scope.verdict);
+        let nodes = self.nodes.iter_mut().map(|(_, verdict)| verdict);
+        for verdict in scopes.chain(nodes).chain([&mut self.result.verdict]) {
+            if verdict.is_failure() {
+                *verdict = Verdict::Inconclusive;
+            }
+        }
+        if self.excused {
+            self.result.faults.clear();
+            self.result.explanation = format!("{} and may be the reason; {}", bystander.why, self.result.explanation);
+        }
+        self
+    }
 }
 
 /// Judges a term. `explanations` are the faults that explain everything that was seen in the case.
@@ -96,7 +118,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
         latency_ms: latency_ms(evidence, &sights),
         policy: fragment(evidence, term),
     };
-    Judged { nodes: nodes(evidence, term, &sights, failing), result }
+    let judged = Judged { nodes: nodes(evidence, term, &sights, failing), result, excused: false };
+    match &evidence.run.bystander {
+        Some(bystander) => judged.beside(bystander),
+        None => judged,
+    }
 }
 
 /// Every flow and phase on which ignoring the term would show, for each way of ignoring it.
@@ -123,6 +149,9 @@ fn sights(evidence: &Evidence<'_>, term: &Term) -> Vec<Sight> {
 }
 
 fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> State {
+    if let Some(doubt) = &evidence.run.intrusion {
+        return State::Unknown(doubt.why.clone());
+    }
     let sighting = &evidence.flows[flow];
     if let Some(why) = &sighting.unproven {
         return State::Unknown(why.clone());
@@ -258,6 +287,9 @@ fn explain(
     explanations: &[FaultAt],
     unrefuted: &[Fault],
 ) -> String {
+    if let Some(doubt) = &evidence.run.intrusion {
+        return doubt.why.clone();
+    }
     let wrong = sights.iter().filter(|sight| sight.state == State::Wrong).count();
     let right = sights.iter().filter(|sight| sight.state == State::Right).count();
     let unknown = sights.iter().find_map(|sight| match &sight.state {

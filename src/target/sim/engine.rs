@@ -1,5 +1,6 @@
 //! What a simulated network does: the oracle's word on the policies as its faults read them, some time after each change.
 
+use super::intrusion::Intrusion;
 use super::net::SimNet;
 use crate::core::fault::plan::scope;
 use crate::core::fault::reading::Reading;
@@ -30,11 +31,13 @@ pub struct SimOptions {
     pub delay: Duration,
     /// The seed of what it draws.
     pub seed: u64,
+    /// Somebody else's policies that come up.
+    pub intrusions: Vec<Intrusion>,
 }
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { nodes: 2, faults: Vec::new(), delay: Duration::from_millis(100), seed: 1 }
+        Self { nodes: 2, faults: Vec::new(), delay: Duration::from_millis(100), seed: 1, intrusions: Vec::new() }
     }
 }
 

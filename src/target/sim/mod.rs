@@ -5,19 +5,23 @@
 //! oracle, is what checks the oracle itself.
 
 mod engine;
+mod intrusion;
 mod net;
 
 pub use engine::SimOptions;
+pub use intrusion::Intrusion;
 
 use crate::agent::{self, Gate};
 use crate::core::catalogue::{Blueprint, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
-use crate::target::{Lane, LaneNames, Stream, Target, TargetError, identity};
+use crate::target::{Alert, Lane, LaneNames, Stream, Target, TargetError, identity};
 use engine::Engine;
 use net::SimNet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Bytes that a control stream holds before the writer waits.
 const STREAM_BYTES: usize = 64 * 1024;
@@ -26,6 +30,10 @@ const STREAM_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct SimTarget {
     options: SimOptions,
+    alerts: mpsc::UnboundedSender<Alert>,
+    taken: Mutex<Option<mpsc::UnboundedReceiver<Alert>>>,
+    /// What goes on in the whole cluster.
+    events: Mutex<JoinSet<()>>,
 }
 
 /// A simulated lane.
@@ -34,12 +42,15 @@ pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
     names: LaneNames,
+    /// What goes on in it by itself; ends with it.
+    _events: JoinSet<()>,
 }
 
 impl SimTarget {
     /// A network like this.
     pub fn new(options: SimOptions) -> Self {
-        Self { options }
+        let (alerts, taken) = mpsc::unbounded_channel();
+        Self { options, alerts, taken: Mutex::new(Some(taken)), events: Mutex::default() }
     }
 }
 
@@ -54,11 +65,23 @@ impl Target for SimTarget {
         (1..=self.options.nodes).map(|node| format!("n{node}")).collect()
     }
 
+    fn alerts(&self) -> Option<mpsc::UnboundedReceiver<Alert>> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane.is_none()) {
+            events.spawn(intrusion.clone().loom(self.alerts.clone()));
+        }
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
         furnish(&mut world, &self.nodes());
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
-        Ok(SimLane { world, engine, names })
+        let mut events = JoinSet::new();
+        for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane == Some(names.lane)) {
+            events.spawn(intrusion.clone().strike(Arc::clone(&engine), self.alerts.clone()));
+        }
+        Ok(SimLane { world, engine, names, _events: events })
     }
 
     async fn close(&self) -> Result<(), TargetError> {
