@@ -65,6 +65,13 @@ pub enum Event {
         /// Why it could not be finished, if it was not.
         abandoned: Option<String>,
     },
+    /// A case was not run, because this target cannot show what it proves.
+    CaseSkipped {
+        /// The case.
+        case: String,
+        /// Why.
+        reason: String,
+    },
     /// A property that the specification leaves open was observed; later cases rely on it.
     PropertyObserved {
         /// What is assumed from now on.
@@ -295,6 +302,7 @@ impl Event {
             | Self::PhaseStarted { .. }
             | Self::PhaseEnded(_)
             | Self::CaseEnded { .. }
+            | Self::CaseSkipped { .. }
             | Self::PropertyObserved { .. }
             | Self::ForeignPolicy(_)
             | Self::Note { .. }

@@ -85,6 +85,12 @@ impl Progress {
                 self.case_ended(case, at_us.saturating_sub(since), abandoned.as_deref());
                 self.lane(*lane, "ready");
             }
+            Event::CaseSkipped { case, reason } => {
+                if let View::Live(live) = &self.view {
+                    live.run.inc(1);
+                }
+                self.line(&format!("{} skipped: {}", clean(case), clean(reason)));
+            }
             Event::ForeignPolicy(foreign) => self.line(&format!(
                 "{}, which is not papertiger's, {}",
                 clean(&foreign.object),

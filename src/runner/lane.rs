@@ -1,7 +1,7 @@
 //! A lane's worker: opens a world, links its agents, and takes cases from the queue until none is left.
 
 use super::budget::Budget;
-use super::case;
+use super::case::{self, Finished};
 use super::clock::Clock;
 use super::link::{Link, OpenError};
 use super::phase::Agents;
@@ -138,19 +138,19 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = link_agents(&mut lane, &shared, suffix).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
-            let assumptions = shared.assumptions_for(&case).await;
-            let finished = case::run(&shared, &mut lane, &mut agents, number, &case, assumptions).await;
-            let (abandoned, clean, settled) = match finished {
-                Ok(finished) => (None, finished.clean, finished.assumptions),
-                Err(error) => (Some(error.to_string()), false, None),
+            let finished = match case.obstacle(lane.world(), &agents.suffix) {
+                None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
+                Some(reason) => {
+                    shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });
+                    Finished { clean: true, assumptions: None }
+                }
             };
-            shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
             if case.property.is_some() {
                 // What was seen beside somebody else's policy settles nothing.
-                let settled = settled.filter(|_| !shared.is_intruded(number));
-                shared.settle(settled.unwrap_or_default());
+                let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
+                shared.settle(assumptions.unwrap_or_default());
             }
-            if !clean || shared.is_intruded(number) {
+            if !finished.clean || shared.is_intruded(number) {
                 break;
             }
         }
@@ -158,6 +158,17 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         lane.close().await?;
     }
     Ok(())
+}
+
+/// Runs a case and tells of its end.
+async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, number: u32, case: &Case) -> Finished {
+    let assumptions = shared.assumptions_for(case).await;
+    let (abandoned, finished) = match case::run(shared, lane, agents, number, case, assumptions).await {
+        Ok(finished) => (None, finished),
+        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None }),
+    };
+    shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
+    finished
 }
 
 async fn link_agents<L: Lane>(lane: &mut L, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
@@ -175,5 +186,5 @@ async fn link_agents<L: Lane>(lane: &mut L, shared: &Shared, suffix: String) -> 
             .map_err(|cause| LaneError::Agent { endpoint: endpoint.clone(), cause })?;
         links.insert(endpoint, link);
     }
-    Ok(Agents { suffix, links, inbox, clock: shared.clock, epoch: 0, question: 0 })
+    Ok(Agents { suffix, links, inbox, clock: shared.clock, epoch: 0, question: 0, fresh: true })
 }

@@ -3,7 +3,7 @@
 use super::budget::longest_pause;
 use super::clock::{Clock, micros};
 use super::link::{ANSWER_DEADLINE, Inbound, Link};
-use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, Settings};
+use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
 use crate::core::event::{Arrived, Cell, RunSettings};
 use crate::core::model::flow::{Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
@@ -31,6 +31,8 @@ pub(super) struct Agents {
     pub(super) clock: Clock,
     pub(super) epoch: u32,
     pub(super) question: u64,
+    /// Whether nothing was probed in their world yet.
+    pub(super) fresh: bool,
 }
 
 /// An agent that does not answer any more.
@@ -95,6 +97,7 @@ impl Agents {
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
         self.begin(world, cells, goal, settings).await;
         let settle = match goal {
+            Goal::Baseline if self.fresh => settings.settle.min(FRESH_PATIENCE),
             Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
             Goal::Step | Goal::Removal => settings.settle,
             Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
@@ -126,6 +129,7 @@ impl Agents {
                 break standing;
             }
         };
+        self.fresh = false;
         self.stop(cells).await?;
         self.sync(cells).await?;
         // Only what happened up to here counts, and it may have changed while the agents stopped.
@@ -369,10 +373,10 @@ impl Sheet<'_> {
 
 /// Whether a baseline tells that a flow connects, and that it does not lose too much.
 fn well_known(attempts: Attempts<'_>) -> bool {
+    let up = attempts.since_up();
     attempts.first_through_us().is_some()
         && (attempts.failed() == 0
-            || (attempts.count() >= LOSS_SAMPLE
-                && f64::from(attempts.failed()) <= MAX_LOSS * f64::from(attempts.count())))
+            || (up.count() >= LOSS_SAMPLE && f64::from(up.failed()) <= MAX_LOSS * f64::from(up.count())))
 }
 
 fn wire_ms(duration: Duration) -> u32 {

@@ -12,6 +12,9 @@ pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);
 /// How long a baseline may take. What has not connected by then never will.
 pub(super) const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same for the first baseline in a new world, whose Services may become reachable late.
+pub(super) const FRESH_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a run is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -1,6 +1,7 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
 mod foreign;
+mod shapes;
 
 use super::{Interrupt, Job, Settings, run};
 use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};

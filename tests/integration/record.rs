@@ -61,6 +61,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         Event::PhaseStarted { lane: 0, phase: Phase::Step(0), flows: 240 },
         Event::PhaseEnded(Box::new(ended)),
         Event::CaseEnded { lane: 0, case: "deny-egress".into(), abandoned: None },
+        Event::CaseSkipped { case: "ip-block-outside".into(), reason: "this target has no host outside".into() },
         Event::PropertyObserved { assumptions: Assumptions { ip_block_matches_pods: true } },
         Event::ForeignPolicy(ForeignPolicy {
             lane: Some(0),

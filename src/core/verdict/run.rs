@@ -44,7 +44,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .cases
         .iter()
         .filter(|id| !cases.iter().any(|case| case.id == **id))
-        .map(|id| skipped(id, log.end.as_ref()))
+        .map(|id| skipped(id, log.skipped.get(id.as_str()).copied().unwrap_or(unreached(log.end.as_ref()))))
         .collect();
     cases.extend(unstarted);
 
@@ -81,13 +81,15 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
 /// The events, sorted by case.
 struct Log<'a> {
     cases: Vec<CaseRun<'a>>,
+    /// Why cases were not run, by id.
+    skipped: BTreeMap<&'a str, &'a str>,
     notes: Vec<String>,
     end: Option<RunEnd>,
 }
 
 impl<'a> Log<'a> {
     fn read(events: &'a [RunEvent]) -> Self {
-        let mut log = Self { cases: Vec::new(), notes: Vec::new(), end: None };
+        let mut log = Self { cases: Vec::new(), skipped: BTreeMap::new(), notes: Vec::new(), end: None };
         for RunEvent { at_us, event } in events {
             match event {
                 Event::RunStarted(_)
@@ -109,6 +111,7 @@ impl<'a> Log<'a> {
                         case.abandoned = abandoned.as_deref();
                     }
                 }
+                Event::CaseSkipped { case, reason } => drop(log.skipped.insert(case, reason)),
                 Event::Note { text } => log.notes.push(text.clone()),
                 Event::RunEnded { end } => log.end = Some(end.clone()),
             }
@@ -312,14 +315,18 @@ pub(super) fn last_wrong_us(cell: &Cell) -> Option<u64> {
     }
 }
 
-fn skipped(id: &str, end: Option<&RunEnd>) -> CaseResult {
-    let reason = match end {
+/// Why a case did not get its turn.
+fn unreached(end: Option<&RunEnd>) -> &'static str {
+    match end {
         Some(RunEnd::Completed) => "no lane was left to run it",
         Some(RunEnd::Interrupted { .. }) => "the run was interrupted before it",
         Some(RunEnd::TimedOut) => "the run's time was over before it",
         Some(RunEnd::Failed { .. }) => "the run failed before it",
         None => "the log breaks off before it",
-    };
+    }
+}
+
+fn skipped(id: &str, reason: &str) -> CaseResult {
     CaseResult {
         id: id.to_owned(),
         title: String::new(),

@@ -25,10 +25,16 @@ const SLOW: Duration = Duration::from_secs(2);
 pub struct SimOptions {
     /// How many nodes (1 to 250).
     pub nodes: usize,
+    /// The IP families that its pods have.
+    pub families: Vec<Family>,
+    /// Whether there are hosts outside.
+    pub externals: bool,
     /// What is wrong with it.
     pub faults: Vec<FaultAt>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
+    /// How long after a lane was opened its Services become reachable.
+    pub services_after: Duration,
     /// The seed of what it draws.
     pub seed: u64,
     /// Somebody else's policies that come up.
@@ -37,7 +43,33 @@ pub struct SimOptions {
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { nodes: 2, faults: Vec::new(), delay: Duration::from_millis(100), seed: 1, intrusions: Vec::new() }
+        Self {
+            nodes: 2,
+            families: vec![Family::Ipv4, Family::Ipv6],
+            externals: true,
+            faults: Vec::new(),
+            delay: Duration::from_millis(100),
+            services_after: Duration::ZERO,
+            seed: 1,
+            intrusions: Vec::new(),
+        }
+    }
+}
+
+impl SimOptions {
+    /// Takes from a world what this network does not have.
+    pub(super) fn bare(&self, world: &mut World) {
+        if !self.externals {
+            world.externals.clear();
+        }
+        let pods = world.pods.iter_mut().flat_map(|pod| {
+            let service = pod.service.as_mut().map(|service| &mut service.addresses);
+            std::iter::once(&mut pod.addresses).chain(service)
+        });
+        let externals = world.externals.iter_mut().map(|external| &mut external.addresses);
+        for addresses in pods.chain(externals) {
+            addresses.retain(|address| self.families.contains(&Family::of(*address)));
+        }
     }
 }
 
@@ -47,6 +79,8 @@ pub(super) struct Engine {
     world: World,
     faults: Vec<FaultAt>,
     delay: Duration,
+    /// Since when Services are reachable.
+    services_from: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -102,7 +136,8 @@ impl Engine {
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
         let inner = Inner { views, random, agents: BTreeMap::new() };
-        Self { world, faults, delay: options.delay, inner: Mutex::new(inner) }
+        let services_from = Instant::now() + options.services_after;
+        Self { world, faults, delay: options.delay, services_from, inner: Mutex::new(inner) }
     }
 
     pub(super) fn join(&self, endpoint: Endpoint, agent: SimNet) {
@@ -140,6 +175,9 @@ impl Engine {
 
     /// Whether the network lets a packet of this flow through now.
     pub(super) fn passes(&self, flow: &Flow) -> bool {
+        if flow.path == Path::ClusterIp && Instant::now() < self.services_from {
+            return false;
+        }
         let place = scope(&self.world, flow);
         let mut inner = self.lock();
         inner.views.iter_mut().for_each(View::catch_up);

@@ -76,6 +76,7 @@ impl Target for SimTarget {
     async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
         furnish(&mut world, &self.nodes());
+        self.options.bare(&mut world);
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
         let mut events = JoinSet::new();
         for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane == Some(names.lane)) {
