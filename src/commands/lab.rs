@@ -14,6 +14,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -52,6 +53,7 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
             settle,
             hold,
             hold_attempts: HOLD_ATTEMPTS,
+            canary: Duration::ZERO,
             timeout,
             lanes: lanes.unwrap_or_else(default_lanes),
             seed: seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),

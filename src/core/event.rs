@@ -130,6 +130,9 @@ pub struct RunSettings {
     pub hold_ms: u64,
     /// How many blocked attempts a denied flow must show during the hold.
     pub hold_attempts: u32,
+    /// How long the canary's policies stay in force at least, in milliseconds.
+    #[serde(default)]
+    pub canary_ms: u64,
     /// How long the whole run may take, in milliseconds.
     pub timeout_ms: u64,
     /// How many lanes.
@@ -216,6 +219,13 @@ pub struct PhaseEnded {
     pub accepted_us: u64,
     /// When everything was as it shall be and stayed so to the end of the phase; `None` when it never was.
     pub converged_us: Option<u64>,
+    /// When everything had been right for a whole hold; `None` when it never was. The canary is probed beyond that, and
+    /// what goes wrong there went wrong without any change.
+    #[serde(default)]
+    pub held_us: Option<u64>,
+    /// How long what was wrong was given to come right, where that was limited.
+    #[serde(default)]
+    pub patience_us: Option<u64>,
     /// When probing ended.
     pub ended_us: u64,
     /// Every flow that was probed.

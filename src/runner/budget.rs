@@ -92,6 +92,16 @@ impl Budget {
         }
     }
 
+    /// Lets what a phase took die off: it kept no more than that alive, however often it tried.
+    pub(super) async fn expire(&self, reservation: Reservation) {
+        let dies = Instant::now() + lifetime(Protocol::Udp);
+        let mut ledger = self.ledger.lock().await;
+        let taken = ledger.iter_mut().filter(|entry| entry.reservation == reservation.id && entry.dies.is_none());
+        taken.for_each(|entry| entry.dies = Some(dies));
+        drop(ledger);
+        self.changed.notify_waiters();
+    }
+
     /// Replaces what a phase took by what it really left behind.
     pub(super) async fn settle(&self, reservation: Reservation, world: &World, cells: &[Cell]) {
         let mut left: BTreeMap<(String, Protocol), u32> = BTreeMap::new();
@@ -118,6 +128,12 @@ impl Budget {
         drop(ledger);
         self.changed.notify_waiters();
     }
+}
+
+/// How many entries a flow keeps alive that connects once in every `pause`.
+pub(super) fn entries_at(pause: Duration, protocol: Protocol) -> u32 {
+    let pauses = lifetime(protocol).as_millis() / pause.as_millis().max(1);
+    u32::try_from(pauses).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// How long a flow that gets through must pause at most, so that `lanes` such phases together stay within the budget

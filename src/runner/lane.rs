@@ -1,6 +1,7 @@
 //! A lane's worker: opens a world, links its agents, and takes cases from the queue until none is left.
 
 use super::budget::Budget;
+use super::canary;
 use super::case::{self, Finished};
 use super::clock::Clock;
 use super::link::{Link, OpenError};
@@ -13,8 +14,9 @@ use crate::core::model::flow::Endpoint;
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Target, TargetError, identity, listen_ports};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Messages from agents that may wait for the lane.
@@ -33,6 +35,10 @@ pub(super) struct Shared {
     assumptions: watch::Sender<Option<Assumptions>>,
     /// Lanes in whose namespaces somebody else's policy was.
     intruded: Mutex<BTreeSet<u32>>,
+    /// How long a step may take until what is still wrong is a finding.
+    patience: watch::Sender<Duration>,
+    /// Workers that have cases before them; one that only holds the canary's policies has not.
+    busy: AtomicUsize,
     run: String,
     token: String,
     lanes: AtomicU32,
@@ -56,9 +62,12 @@ impl Shared {
         clock: Clock,
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
-        // What settles an open question goes first; what relies on the answer goes last, so that nobody waits for it.
-        cases.sort_by_key(|case| (case.property.is_none(), case.requires.is_some()));
+        // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
+        // the answer goes last, so that nobody waits for it.
+        cases.sort_by_key(|case| (!case.canary, case.property.is_none(), case.requires.is_some()));
         let open = cases.iter().any(|case| case.property.is_some());
+        let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
+        let (patience, _) = watch::channel(settings.settle);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
         Self {
             settings,
@@ -69,6 +78,8 @@ impl Shared {
             queue: Mutex::new(cases.into()),
             assumptions,
             intruded: Mutex::default(),
+            patience,
+            busy,
             run,
             token,
             lanes: AtomicU32::new(0),
@@ -97,6 +108,41 @@ impl Shared {
     /// Whether somebody else's policy was in a lane's namespaces. What it leaves behind, no case can be sure of.
     fn is_intruded(&self, lane: u32) -> bool {
         self.intruded.lock().unwrap_or_else(PoisonError::into_inner).contains(&lane)
+    }
+
+    /// How many workers there are when the run begins.
+    pub(super) fn workers(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// A worker has no case before it, for now or for good.
+    pub(super) fn rest(&self) {
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A worker that rested goes on.
+    pub(super) fn resume(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether no worker has a case before it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0
+    }
+
+    /// Nothing is enforced here, so nobody needs to wait for it any longer than it takes to see that.
+    pub(super) fn hurry(&self) {
+        let Settings { settle, hold, .. } = self.settings;
+        let short = canary::short_patience(settle, hold);
+        if short < settle {
+            self.patience.send_replace(short);
+            let text = format!(
+                "nothing is enforced: the canary's policies had no effect within {} s, so other cases were given {} s each",
+                settle.as_secs(),
+                short.as_secs()
+            );
+            self.emit(Event::Note { text });
+        }
     }
 
     fn next(&self) -> Option<Case> {
@@ -157,6 +203,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         drop(agents);
         lane.close().await?;
     }
+    shared.rest();
     Ok(())
 }
 
@@ -186,5 +233,14 @@ async fn link_agents<L: Lane>(lane: &mut L, shared: &Shared, suffix: String) -> 
             .map_err(|cause| LaneError::Agent { endpoint: endpoint.clone(), cause })?;
         links.insert(endpoint, link);
     }
-    Ok(Agents { suffix, links, inbox, clock: shared.clock, epoch: 0, question: 0, fresh: true })
+    Ok(Agents {
+        suffix,
+        links,
+        inbox,
+        clock: shared.clock,
+        epoch: 0,
+        question: 0,
+        fresh: true,
+        patience: shared.patience.subscribe(),
+    })
 }

@@ -73,10 +73,9 @@ pub async fn run<T: Target>(
     }));
 
     let target = Arc::new(target);
-    let lanes = settings.lanes.min(cases.len());
     let shared = Arc::new(Shared::new(settings, cases, run, token, clock, events.clone()));
     let mut alerts = target.alerts();
-    let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared), lanes));
+    let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared)));
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
     let end = loop {
@@ -122,9 +121,9 @@ async fn next(alerts: &mut Option<mpsc::UnboundedReceiver<Alert>>) -> Option<Ale
     }
 }
 
-async fn all_lanes<T: Target>(target: Arc<T>, shared: Arc<Shared>, lanes: usize) -> Result<(), LaneError> {
+async fn all_lanes<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
     let mut workers = JoinSet::new();
-    for _ in 0..lanes {
+    for _ in 0..shared.workers() {
         workers.spawn(lane::work(Arc::clone(&target), Arc::clone(&shared)));
     }
     while let Some(ended) = workers.join_next().await {

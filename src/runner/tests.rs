@@ -1,5 +1,6 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
+mod canary;
 mod foreign;
 mod shapes;
 
@@ -23,6 +24,7 @@ fn settings(seed: u64) -> Settings {
         settle: Duration::from_secs(10),
         hold: Duration::from_secs(1),
         hold_attempts: 20,
+        canary: Duration::ZERO,
         timeout: Duration::from_secs(100_000),
         lanes: 4,
         seed,

@@ -31,6 +31,8 @@ pub(crate) fn events() -> Vec<RunEvent> {
         requested_us: 0,
         accepted_us: 1,
         converged_us: Some(2),
+        held_us: Some(2),
+        patience_us: None,
         ended_us: 3,
         cells: result.cells.into_iter().map(|cell| cell.cell).collect(),
     };
@@ -39,6 +41,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         settle_ms: 60_000,
         hold_ms: 1_000,
         hold_attempts: 20,
+        canary_ms: 0,
         timeout_ms: 900_000,
         lanes: 1,
         seed: u64::MAX,

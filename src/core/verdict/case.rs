@@ -1,6 +1,7 @@
 //! One case as its events tell it, prepared for judgement: which cells are known, and what each fault predicts for them.
 
 use super::foreign::Doubt;
+use super::relapse::relapse;
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Phase, PhaseEnded, RunSettings};
@@ -62,6 +63,8 @@ pub(super) struct Sighting<'a> {
     pub(super) unproven: Option<String>,
     pub(super) right: Vec<Answer>,
     pub(super) seen: Vec<Option<Seen>>,
+    /// How it was wrong after it had held, if it was.
+    pub(super) relapses: Vec<Option<String>>,
 }
 
 /// Both sides' answers, by phase and flow.
@@ -108,6 +111,13 @@ impl<'a> Evidence<'a> {
                             Some(of_cell(cell, first, ended.held_since_us(), settings))
                         })
                         .collect(),
+                    relapses: phases
+                        .iter()
+                        .map(|phase| {
+                            let (ended, cell) = cell_in(*phase)?;
+                            relapse(cell, first, ended.held_us.filter(|_| matches!(phase, Phase::Step(_)))?)
+                        })
+                        .collect(),
                 }
             })
             .collect();
@@ -117,7 +127,8 @@ impl<'a> Evidence<'a> {
     /// Whether traffic got through on a flow in a phase, where that can be said.
     pub(super) fn through(&self, phase: usize, flow: usize) -> Option<bool> {
         let sighting = &self.flows[flow];
-        if sighting.unproven.is_some() || self.run.intrusion.is_some() {
+        // What was right and then wrong is neither.
+        if sighting.unproven.is_some() || self.run.intrusion.is_some() || sighting.relapses[phase].is_some() {
             return None;
         }
         match sighting.seen[phase].as_ref()? {

@@ -269,7 +269,9 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                     CellResult {
                         cell: cell.clone(),
                         seen: seen.unwrap_or_else(|| Seen::Unclear { why: "it has no baseline".to_owned() }),
-                        wrong: flow.is_some_and(|flow| evidence.wrong(phase, flow)),
+                        wrong: flow.is_some_and(|flow| {
+                            evidence.wrong(phase, flow) || evidence.flows[flow].relapses[phase].is_some()
+                        }),
                     }
                 })
                 .collect();
@@ -278,6 +280,8 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                 phase: ended.phase,
                 change: describe(ended.phase, evidence.experiment.change(ended.phase)),
                 converged_ms: ended.converged_us.map(since),
+                held_ms: ended.held_us.map(since),
+                patience_ms: ended.patience_us.map(|us| us as f64 / 1_000.0),
                 duration_ms: since(ended.ended_us),
                 cells,
             }

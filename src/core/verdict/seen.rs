@@ -125,6 +125,20 @@ impl<'a> Attempts<'a> {
         run
     }
 
+    /// Every unbroken run of stopped attempts, as the sender saw them.
+    pub fn stops(self) -> Vec<Stopped> {
+        let signal = |streak: &Streak| streak.outcome.signal();
+        let runs =
+            self.streaks.chunk_by(|one, next| (signal(one) == Signal::Stopped) == (signal(next) == Signal::Stopped));
+        runs.filter(|run| signal(&run[0]) == Signal::Stopped)
+            .map(|run| Stopped {
+                count: run.iter().map(|streak| streak.count).sum(),
+                first_us: run.iter().map(|streak| streak.first_us).min().unwrap_or(0),
+                last_us: run.iter().map(|streak| streak.last_us).max().unwrap_or(0),
+            })
+            .collect()
+    }
+
     /// The last outcome that says nothing about policy, if attempts since the last success had one.
     pub fn void(self) -> Option<&'a Outcome> {
         let since = self.last_through_us().unwrap_or(0);
@@ -260,6 +274,7 @@ mod tests {
             settle_ms: 60_000,
             hold_ms: 1_000,
             hold_attempts: 20,
+            canary_ms: 0,
             timeout_ms: 900_000,
             lanes: 1,
             seed: 1,

@@ -20,6 +20,8 @@ enum State {
     Right,
     /// The opposite.
     Wrong,
+    /// What the specification says, for a whole hold, and then the opposite: when.
+    Flapped(String),
     /// It connects as it should, and nothing shows that it could have been otherwise.
     Vacuous,
     /// Nothing, for this reason.
@@ -156,6 +158,9 @@ fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> Sta
     if let Some(why) = &sighting.unproven {
         return State::Unknown(why.clone());
     }
+    if let Some(relapse) = &sighting.relapses[phase] {
+        return State::Flapped(relapse.clone());
+    }
     let Some(through) = evidence.through(phase, flow) else {
         return State::Unknown(match &sighting.seen[phase] {
             Some(super::Seen::Unclear { why }) => format!("{}: {why}", sighting.flow),
@@ -254,6 +259,8 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
         let failing = failing.unwrap_or(Verdict::Inconclusive);
         let mixed = failing.is_failure() && any(|state| *state == State::Right);
         if mixed { Verdict::Partial } else { failing }
+    } else if any(|state| matches!(state, State::Flapped(_))) {
+        Verdict::Flapping
     } else if any(|state| matches!(state, State::Unknown(_))) {
         Verdict::Inconclusive
     } else {
@@ -294,10 +301,21 @@ fn explain(
     let right = sights.iter().filter(|sight| sight.state == State::Right).count();
     let unknown = sights.iter().find_map(|sight| match &sight.state {
         State::Unknown(why) => Some(why.as_str()),
-        State::Right | State::Wrong | State::Vacuous => None,
+        State::Right | State::Wrong | State::Flapped(_) | State::Vacuous => None,
     });
+    let flapped = sights.iter().filter_map(|sight| match &sight.state {
+        State::Flapped(how) => Some((sight.phase, sight.flow, how)),
+        State::Right | State::Wrong | State::Vacuous | State::Unknown(_) => None,
+    });
+    let flapped: BTreeSet<(usize, usize, &String)> = flapped.collect();
     let vacuous = sights.iter().any(|sight| sight.state == State::Vacuous);
     let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
+    if let (Verdict::Flapping, Some((_, _, how))) = (verdict, flapped.first()) {
+        return match flapped.len() {
+            1 => (*how).clone(),
+            flapped => format!("{how}; so did {} more of its witnesses", flapped - 1),
+        };
+    }
     if verdict.is_failure() && touching.is_empty() {
         return format!(
             "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",

@@ -33,6 +33,8 @@ pub struct SimOptions {
     pub faults: Vec<FaultAt>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
+    /// A time in which it forgets what it was told.
+    pub lapse: Option<Lapse>,
     /// How long after a lane was opened its Services become reachable.
     pub services_after: Duration,
     /// The seed of what it draws.
@@ -49,11 +51,23 @@ impl Default for SimOptions {
             externals: true,
             faults: Vec::new(),
             delay: Duration::from_millis(100),
+            lapse: None,
             services_after: Duration::ZERO,
             seed: 1,
             intrusions: Vec::new(),
         }
     }
+}
+
+/// A time in which an engine forgets what it was told, in every lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Lapse {
+    /// When: since the lane was opened.
+    pub after: Duration,
+    /// How long.
+    pub lasts: Duration,
+    /// Whether everything gets through meanwhile, or nothing.
+    pub open: bool,
 }
 
 impl SimOptions {
@@ -79,8 +93,9 @@ pub(super) struct Engine {
     world: World,
     faults: Vec<FaultAt>,
     delay: Duration,
-    /// Since when Services are reachable.
-    services_from: Instant,
+    opened: Instant,
+    lapse: Option<Lapse>,
+    services_after: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -136,8 +151,15 @@ impl Engine {
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
         let inner = Inner { views, random, agents: BTreeMap::new() };
-        let services_from = Instant::now() + options.services_after;
-        Self { world, faults, delay: options.delay, services_from, inner: Mutex::new(inner) }
+        Self {
+            world,
+            faults,
+            delay: options.delay,
+            opened: Instant::now(),
+            lapse: options.lapse,
+            services_after: options.services_after,
+            inner: Mutex::new(inner),
+        }
     }
 
     pub(super) fn join(&self, endpoint: Endpoint, agent: SimNet) {
@@ -175,8 +197,14 @@ impl Engine {
 
     /// Whether the network lets a packet of this flow through now.
     pub(super) fn passes(&self, flow: &Flow) -> bool {
-        if flow.path == Path::ClusterIp && Instant::now() < self.services_from {
+        let age = self.opened.elapsed();
+        if flow.path == Path::ClusterIp && age < self.services_after {
             return false;
+        }
+        if let Some(Lapse { after, lasts, open }) = self.lapse
+            && (after..after + lasts).contains(&age)
+        {
+            return open;
         }
         let place = scope(&self.world, flow);
         let mut inner = self.lock();

@@ -8,7 +8,7 @@ mod engine;
 mod intrusion;
 mod net;
 
-pub use engine::SimOptions;
+pub use engine::{Lapse, SimOptions};
 pub use intrusion::Intrusion;
 
 use crate::agent::{self, Gate};
