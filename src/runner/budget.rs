@@ -216,6 +216,18 @@ mod tests {
         budget.settle(second, &world, &many).await;
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_leaves_behind_what_it_took_for_as_long_as_it_lives() {
+        let (budget, world, start) = (Budget::default(), world(), Instant::now());
+        for _ in 0..2 {
+            let room = budget.reserve(&world, &cells(2_500, Protocol::Tcp), |_| 1).await;
+            budget.expire(room).await;
+        }
+        let _third = budget.reserve(&world, &cells(1, Protocol::Tcp), |_| 1).await;
+        assert_eq!(start.elapsed().as_secs(), 30);
+        assert_eq!(entries_at(Duration::from_secs(5), Protocol::Tcp), 3);
+    }
+
     #[test]
     fn flows_that_leak_for_a_minute_stay_within_the_budget() {
         let cells = cells(60, Protocol::Udp);

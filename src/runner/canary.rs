@@ -1,7 +1,7 @@
 //! The canary: a case whose policies stay in force, calmly watched, while the other lanes work.
 
 use super::budget::{entries_at, longest_pause};
-use super::phase::RELAPSE;
+use super::phase::{RELAPSE, wire_ms};
 use super::settings::ATTEMPT_DEADLINE;
 use crate::core::event::{Arrived, Cell};
 use crate::core::model::observation::Streak;
@@ -32,9 +32,9 @@ impl Watch {
     }
 
     pub(super) fn pace(self, cell: &Cell) -> Pace {
-        let longest = self.pause.as_millis() as u32; // ten seconds at most
+        let longest = wire_ms(self.pause);
         Pace {
-            deadline_ms: ATTEMPT_DEADLINE.as_millis() as u32, // half a second
+            deadline_ms: wire_ms(ATTEMPT_DEADLINE),
             blocked_ms: BLOCKED_PACE_MS,
             through_ms: match cell.expected {
                 Answer::Allow => longest,

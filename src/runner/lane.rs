@@ -138,8 +138,8 @@ impl Shared {
             self.patience.send_replace(short);
             let text = format!(
                 "nothing is enforced: the canary's policies had no effect within {} s, so other cases were given {} s each",
-                settle.as_secs(),
-                short.as_secs()
+                settle.as_secs_f64(),
+                short.as_secs_f64()
             );
             self.emit(Event::Note { text });
         }

@@ -421,6 +421,6 @@ fn well_known(attempts: Attempts<'_>) -> bool {
             || (up.count() >= LOSS_SAMPLE && f64::from(up.failed()) <= MAX_LOSS * f64::from(up.count())))
 }
 
-fn wire_ms(duration: Duration) -> u32 {
+pub(super) fn wire_ms(duration: Duration) -> u32 {
     u32::try_from(micros(duration) / 1_000).unwrap_or(u32::MAX)
 }
