@@ -121,3 +121,20 @@ fn what_is_no_log_is_named() {
     let broken = String::from_utf8(log()).unwrap().replace("lane-opened", "lane-broken");
     assert!(matches!(read(broken.as_bytes()), Err(ReadError::Line { line: 2, .. })));
 }
+
+#[test]
+fn logs_from_before_there_was_a_canary_are_still_read() {
+    let mut old = String::from_utf8(log()).unwrap();
+    for field in ["\"canary_ms\":0,", "\"held_us\":2,", "\"patience_us\":null,"] {
+        assert!(old.contains(field), "{field}");
+        old = old.replace(field, "");
+    }
+    let held = |events: &[RunEvent]| {
+        let phases = events.iter().filter_map(|event| match &event.event {
+            Event::PhaseEnded(ended) => Some(ended.held_us),
+            _ => None,
+        });
+        phases.collect::<Vec<_>>()
+    };
+    assert_eq!(held(&read(old.as_bytes()).unwrap().events), [None]);
+}
