@@ -12,6 +12,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -46,6 +47,7 @@ pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Res
             settle,
             hold,
             hold_attempts: HOLD_ATTEMPTS,
+            canary: Duration::ZERO,
             timeout,
             lanes: lanes.unwrap_or(1),
             seed: seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),

@@ -1,7 +1,7 @@
 //! `papertiger verify`.
 
 use super::run::{Prepared, interrupts, prepare, runtime, watch};
-use crate::cli::VerifySettings;
+use crate::cli::{Profile, VerifySettings};
 use crate::exit::ExitStatus;
 use crate::report::{Reporters, write_stdout};
 use crate::runner::{ENTRIES_PER_NODE, Interrupt, Job};
@@ -12,12 +12,16 @@ use std::time::Duration;
 /// How long a run's objects may stay in use after its timeout.
 const GRACE: Duration = Duration::from_secs(10 * 60);
 
+/// How long the canary's policies stay in force at least: engines reconcile their rules every 30 s, and a rule that is lost
+/// then would not be missed sooner.
+const CANARY: Duration = Duration::from_secs(35);
+
 /// More lanes than this only make each other wait: what bounds a run is the engine's convergence and the hold.
 const MOST_LANES: usize = 4;
 
 pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let VerifySettings { run, access, nodes, tolerate, image, pull_secret, keep, dry_run } = settings;
-    let timeout = run.timeout;
+    let (timeout, profile) = (run.timeout, run.profile);
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
     let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
     let options = ClusterOptions { run: job.run.clone(), expires, nodes, tolerate, image, pull_secret, keep };
@@ -37,6 +41,10 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
                 Interrupt::Sigint => ExitStatus::Interrupted,
                 Interrupt::Sigterm => ExitStatus::Terminated,
             }),
+        };
+        job.settings.canary = match profile {
+            Profile::Quick => Duration::ZERO,
+            Profile::Standard | Profile::Full => CANARY,
         };
         job.settings.lanes = lanes.unwrap_or(MOST_LANES).min(target.room());
         match reporters {

@@ -65,10 +65,24 @@ pub enum Event {
         /// Why it could not be finished, if it was not.
         abandoned: Option<String>,
     },
+    /// A case was not run, because this target cannot show what it proves.
+    CaseSkipped {
+        /// The case.
+        case: String,
+        /// Why.
+        reason: String,
+    },
     /// A property that the specification leaves open was observed; later cases rely on it.
     PropertyObserved {
         /// What is assumed from now on.
         assumptions: Assumptions,
+    },
+    /// Somebody else's policy is there that can touch what is probed, or is there no more.
+    ForeignPolicy(ForeignPolicy),
+    /// How far something is that takes its time. For progress only: logs do not keep it.
+    Progress {
+        /// A few words.
+        text: String,
     },
     /// Something that a reader of the report should know.
     Note {
@@ -140,6 +154,9 @@ pub struct RunSettings {
     pub hold_ms: u64,
     /// How many blocked attempts a denied flow must show during the hold.
     pub hold_attempts: u32,
+    /// How long the canary's policies stay in force at least, in milliseconds.
+    #[serde(default)]
+    pub canary_ms: u64,
     /// How long the whole run may take, in milliseconds.
     pub timeout_ms: u64,
     /// How many lanes.
@@ -226,6 +243,13 @@ pub struct PhaseEnded {
     pub accepted_us: u64,
     /// When everything was as it shall be and stayed so to the end of the phase; `None` when it never was.
     pub converged_us: Option<u64>,
+    /// When everything had been right for a whole hold; `None` when it never was. The canary is probed beyond that, and
+    /// what goes wrong there went wrong without any change.
+    #[serde(default)]
+    pub held_us: Option<u64>,
+    /// How long what was wrong was given to come right, where that was limited.
+    #[serde(default)]
+    pub patience_us: Option<u64>,
     /// When probing ended.
     pub ended_us: u64,
     /// Every flow that was probed.
@@ -278,6 +302,33 @@ pub struct Alone {
     pub streaks: Vec<Streak>,
     /// Datagrams that the receiver counted (UDP only).
     pub arrived: Option<Arrived>,
+}
+
+impl ForeignPolicy {
+    /// Whether it may touch a probe pod: one that selects none changes nothing.
+    pub fn can_touch(&self) -> bool {
+        self.present && self.pods.as_ref().is_none_or(|pods| !pods.is_empty())
+    }
+}
+
+impl Event {
+    /// Whether it only tells how far something is. Nothing is concluded from it, and logs do not keep it.
+    pub fn is_progress(&self) -> bool {
+        match self {
+            Self::PhaseProgress { .. } | Self::Progress { .. } => true,
+            Self::RunStarted(_)
+            | Self::LaneOpened { .. }
+            | Self::CaseStarted(_)
+            | Self::PhaseStarted { .. }
+            | Self::PhaseEnded(_)
+            | Self::CaseEnded { .. }
+            | Self::CaseSkipped { .. }
+            | Self::PropertyObserved { .. }
+            | Self::ForeignPolicy(_)
+            | Self::Note { .. }
+            | Self::RunEnded { .. } => false,
+        }
+    }
 }
 
 /// Why a run was over.

@@ -50,6 +50,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
                 settle_ms: 1,
                 hold_ms: 1,
                 hold_attempts: 20,
+                canary_ms: 0,
                 timeout_ms: 1,
                 lanes: 1,
                 seed: 0,

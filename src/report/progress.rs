@@ -12,6 +12,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Progress {
     view: View,
+    /// What the line for the run begins with.
+    title: String,
     /// Cases that the lanes work on, with their beginnings.
     running: BTreeMap<u32, (String, u64)>,
 }
@@ -43,20 +45,25 @@ impl Progress {
             (false, false) if verbose > 0 => View::Plain,
             (false, false) => View::Hidden,
         };
-        Self { view, running: BTreeMap::new() }
+        Self { view, title: String::new(), running: BTreeMap::new() }
     }
 
     /// Takes an event.
     pub fn event(&mut self, RunEvent { at_us, event }: &RunEvent) {
         match event {
             Event::RunStarted(run) => {
+                self.title = format!("{} {}", clean(&run.target), clean(&run.run));
                 if let View::Live(live) = &self.view {
                     live.run.set_length(run.cases.len() as u64);
                     live.run.enable_steady_tick(Duration::from_millis(250));
-                    live.run.set_message(format!("{} {}", clean(&run.target), clean(&run.run)));
                 }
+                self.run(None);
             }
-            Event::LaneOpened { lane } => self.lane(*lane, "ready"),
+            Event::Progress { text } => self.run(Some(text.as_str())),
+            Event::LaneOpened { lane } => {
+                self.run(None);
+                self.lane(*lane, "ready");
+            }
             Event::CaseStarted(started) => {
                 self.running.insert(started.lane, (clean(&started.case), *at_us));
                 self.lane(started.lane, "starting");
@@ -78,6 +85,17 @@ impl Progress {
                 self.case_ended(case, at_us.saturating_sub(since), abandoned.as_deref());
                 self.lane(*lane, "ready");
             }
+            Event::CaseSkipped { case, reason } => {
+                if let View::Live(live) = &self.view {
+                    live.run.inc(1);
+                }
+                self.line(&format!("{} skipped: {}", clean(case), clean(reason)));
+            }
+            Event::ForeignPolicy(foreign) => self.line(&format!(
+                "{}, which is not papertiger's, {}",
+                clean(&foreign.object),
+                if foreign.present { "is there" } else { "has gone" }
+            )),
             Event::Note { text } => self.line(&format!("note: {}", clean(text))),
             Event::RunEnded { .. } => self.finish(),
         }
@@ -88,6 +106,16 @@ impl Progress {
         if let View::Live(live) = &self.view {
             live.lanes.values().for_each(ProgressBar::finish_and_clear);
             live.run.finish_and_clear();
+        }
+    }
+
+    /// The line for the run, with what takes its time just now.
+    fn run(&self, doing: Option<&str>) {
+        if let View::Live(live) = &self.view {
+            live.run.set_message(match doing {
+                Some(doing) => format!("{} · {}", self.title, clean(doing)),
+                None => self.title.clone(),
+            });
         }
     }
 

@@ -1,7 +1,7 @@
 //! The event log: JSON Lines, one event a line, written as it happens.
 
 use super::files::WriteError;
-use crate::core::event::{Event, RunEvent, SCHEMA};
+use crate::core::event::{RunEvent, SCHEMA};
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
@@ -28,7 +28,7 @@ impl<W: Write> Recorder<W> {
 
     /// Writes an event, so that a process that dies next still leaves it.
     pub fn write(&mut self, event: &RunEvent) -> io::Result<()> {
-        if matches!(event.event, Event::PhaseProgress { .. }) {
+        if event.event.is_progress() {
             return Ok(());
         }
         serde_json::to_writer(&mut self.out, event)?;

@@ -92,6 +92,16 @@ impl Budget {
         }
     }
 
+    /// Lets what a phase took die off: it kept no more than that alive, however often it tried.
+    pub(super) async fn expire(&self, reservation: Reservation) {
+        let dies = Instant::now() + lifetime(Protocol::Udp);
+        let mut ledger = self.ledger.lock().await;
+        let taken = ledger.iter_mut().filter(|entry| entry.reservation == reservation.id && entry.dies.is_none());
+        taken.for_each(|entry| entry.dies = Some(dies));
+        drop(ledger);
+        self.changed.notify_waiters();
+    }
+
     /// Replaces what a phase took by what it really left behind.
     pub(super) async fn settle(&self, reservation: Reservation, world: &World, cells: &[Cell]) {
         let mut left: BTreeMap<(String, Protocol), u32> = BTreeMap::new();
@@ -118,6 +128,12 @@ impl Budget {
         drop(ledger);
         self.changed.notify_waiters();
     }
+}
+
+/// How many entries a flow keeps alive that connects once in every `pause`.
+pub(super) fn entries_at(pause: Duration, protocol: Protocol) -> u32 {
+    let pauses = lifetime(protocol).as_millis() / pause.as_millis().max(1);
+    u32::try_from(pauses).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// How long a flow that gets through must pause at most, so that `lanes` such phases together stay within the budget
@@ -198,6 +214,18 @@ mod tests {
         waiting.await.unwrap();
         assert_eq!(start.elapsed(), Duration::ZERO);
         budget.settle(second, &world, &many).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_leaves_behind_what_it_took_for_as_long_as_it_lives() {
+        let (budget, world, start) = (Budget::default(), world(), Instant::now());
+        for _ in 0..2 {
+            let room = budget.reserve(&world, &cells(2_500, Protocol::Tcp), |_| 1).await;
+            budget.expire(room).await;
+        }
+        let _third = budget.reserve(&world, &cells(1, Protocol::Tcp), |_| 1).await;
+        assert_eq!(start.elapsed().as_secs(), 30);
+        assert_eq!(entries_at(Duration::from_secs(5), Protocol::Tcp), 3);
     }
 
     #[test]

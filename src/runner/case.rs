@@ -1,14 +1,18 @@
 //! One case on one lane: baseline, steps, removal.
 
+use super::canary::{self, Watch};
+use super::clock::micros;
 use super::lane::Shared;
 use super::phase::{Agents, Goal, Lost};
 use crate::core::catalogue::{Case, Instance};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::flow::Flow;
+use crate::core::model::world::World;
 use crate::core::oracle::{Answer, Assumptions, decide};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
+use tokio::time::Instant;
 
 /// Why a case could not be finished. Its lane is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -134,12 +138,20 @@ impl<L: Lane> Work<'_, L> {
         let (shared, lane) = (self.shared, self.number);
         let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
         let baseline = self.baseline_of(&cells);
-        let observed = self
+        let mut observed = self
             .agents
             .observe(&world, &mut cells, &baseline, goal, &self.shared.settings, accepted_us, on_progress)
             .await?;
         self.shared.budget.settle(room, &world, &cells).await;
         drop(turn);
+        if self.case.canary && phase == Phase::Step(self.experiment.steps.len() - 1) {
+            if observed.held_us.is_some() {
+                self.hold(&world, &mut cells, accepted_us).await?;
+                observed.ended_us = clock.now_us();
+            } else if canary::nothing_was_blocked(&cells) {
+                self.shared.hurry();
+            }
+        }
 
         let mut ended = PhaseEnded {
             lane: self.number,
@@ -148,6 +160,8 @@ impl<L: Lane> Work<'_, L> {
             requested_us,
             accepted_us,
             converged_us: observed.converged_us,
+            held_us: observed.held_us,
+            patience_us: (phase != Phase::Baseline).then(|| micros(observed.patience)),
             ended_us: observed.ended_us,
             cells,
         };
@@ -159,6 +173,23 @@ impl<L: Lane> Work<'_, L> {
         self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
         self.ended.push(ended);
         Ok(())
+    }
+
+    /// Keeps the policies in force until the other lanes have done their work, and long enough.
+    async fn hold(&mut self, world: &World, cells: &mut [Cell], accepted_us: u64) -> Result<(), CaseError> {
+        let shared = self.shared;
+        let watch = Watch::over(cells, shared.settings.lanes);
+        let mut held: Vec<Cell> =
+            cells.iter().map(|cell| Cell { streaks: Vec::new(), arrived: None, ..cell.clone() }).collect();
+        let room = shared.budget.reserve(world, &held, |cell| watch.entries(cell)).await;
+        let least = self.agents.clock.at(accepted_us) + shared.settings.canary;
+        let over = || shared.is_quiet() && Instant::now() >= least;
+        shared.rest();
+        let outcome = self.agents.hold(world, &mut held, |cell| watch.pace(cell), over).await;
+        shared.resume();
+        shared.budget.expire(room).await;
+        canary::append(cells, held);
+        Ok(outcome?)
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.

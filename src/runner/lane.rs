@@ -1,7 +1,8 @@
 //! A lane's worker: opens a world, links its agents, and takes cases from the queue until none is left.
 
 use super::budget::Budget;
-use super::case;
+use super::canary;
+use super::case::{self, Finished};
 use super::clock::Clock;
 use super::link::{Link, Peer, Unreached};
 use super::outage::Outage;
@@ -13,10 +14,11 @@ use crate::core::event::{Event, RunEvent};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
-use crate::target::{Dial, Lane, LaneNames, Target, TargetError, identity, listen_ports};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::target::{Alert, Dial, Lane, LaneNames, Target, TargetError, identity, listen_ports};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Messages from agents that may wait for the lane.
@@ -33,6 +35,12 @@ pub(super) struct Shared {
     queue: Mutex<VecDeque<Case>>,
     /// What property cases have settled; `None` while one of them is still to come.
     assumptions: watch::Sender<Option<Assumptions>>,
+    /// Lanes in whose namespaces somebody else's policy was.
+    intruded: Mutex<BTreeSet<u32>>,
+    /// How long a step may take until what is still wrong is a finding.
+    patience: watch::Sender<Duration>,
+    /// Workers that have cases before them; one that only holds the canary's policies has not.
+    busy: AtomicUsize,
     run: String,
     token: String,
     lanes: AtomicU32,
@@ -58,9 +66,12 @@ impl Shared {
         clock: Clock,
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
-        // What settles an open question goes first; what relies on the answer goes last, so that nobody waits for it.
-        cases.sort_by_key(|case| (case.property.is_none(), case.requires.is_some()));
+        // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
+        // the answer goes last, so that nobody waits for it.
+        cases.sort_by_key(|case| (!case.canary, case.property.is_none(), case.requires.is_some()));
         let open = cases.iter().any(|case| case.property.is_some());
+        let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
+        let (patience, _) = watch::channel(settings.settle);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
         Self {
             settings,
@@ -70,6 +81,9 @@ impl Shared {
             events,
             queue: Mutex::new(cases.into()),
             assumptions,
+            intruded: Mutex::default(),
+            patience,
+            busy,
             run,
             token,
             lanes: AtomicU32::new(0),
@@ -80,6 +94,60 @@ impl Shared {
     pub(super) fn emit(&self, event: Event) {
         // Nobody listens any more when the run is being torn down.
         let _ = self.events.send(RunEvent { at_us: self.clock.now_us(), event });
+    }
+
+    /// Takes in what the target has found out.
+    pub(super) fn hear(&self, alert: Alert) {
+        self.emit(match alert {
+            Alert::Foreign(foreign) => {
+                if let (Some(lane), true) = (foreign.lane, foreign.can_touch()) {
+                    self.intruded.lock().unwrap_or_else(PoisonError::into_inner).insert(lane);
+                }
+                Event::ForeignPolicy(foreign)
+            }
+            Alert::Note(text) => Event::Note { text },
+            Alert::Progress(text) => Event::Progress { text },
+        });
+    }
+
+    /// Whether somebody else's policy was in a lane's namespaces. What it leaves behind, no case can be sure of.
+    fn is_intruded(&self, lane: u32) -> bool {
+        self.intruded.lock().unwrap_or_else(PoisonError::into_inner).contains(&lane)
+    }
+
+    /// How many workers there are when the run begins.
+    pub(super) fn workers(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// A worker has no case before it, for now or for good.
+    pub(super) fn rest(&self) {
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A worker that rested goes on.
+    pub(super) fn resume(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether no worker has a case before it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0
+    }
+
+    /// Nothing is enforced here, so nobody needs to wait for it any longer than it takes to see that.
+    pub(super) fn hurry(&self) {
+        let Settings { settle, hold, .. } = self.settings;
+        let short = canary::short_patience(settle, hold);
+        if short < settle {
+            self.patience.send_replace(short);
+            let text = format!(
+                "nothing is enforced: the canary's policies had no effect within {} s, so other cases were given {} s each",
+                settle.as_secs_f64(),
+                short.as_secs_f64()
+            );
+            self.emit(Event::Note { text });
+        }
     }
 
     fn next(&self) -> Option<Case> {
@@ -121,24 +189,38 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = link_agents(lane.dial(), lane.world().clone(), &shared, suffix).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
-            let assumptions = shared.assumptions_for(&case).await;
-            let finished = case::run(&shared, &mut lane, &mut agents, number, &case, assumptions).await;
-            let (abandoned, clean, settled) = match finished {
-                Ok(finished) => (None, finished.clean, finished.assumptions),
-                Err(error) => (Some(error.to_string()), false, None),
+            let finished = match case.obstacle(lane.world(), &agents.suffix) {
+                None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
+                Some(reason) => {
+                    shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });
+                    Finished { clean: true, assumptions: None }
+                }
             };
-            shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
             if case.property.is_some() {
-                shared.settle(settled.unwrap_or_default());
+                // What was seen beside somebody else's policy settles nothing.
+                let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
+                shared.settle(assumptions.unwrap_or_default());
             }
-            if !clean {
+            if !finished.clean || shared.is_intruded(number) {
                 break;
             }
         }
         drop(agents);
         lane.close().await?;
     }
+    shared.rest();
     Ok(())
+}
+
+/// Runs a case and tells of its end.
+async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, number: u32, case: &Case) -> Finished {
+    let assumptions = shared.assumptions_for(case).await;
+    let (abandoned, finished) = match case::run(shared, lane, agents, number, case, assumptions).await {
+        Ok(finished) => (None, finished),
+        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None }),
+    };
+    shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
+    finished
 }
 
 async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
@@ -170,5 +252,7 @@ async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: St
         orders: BTreeMap::new(),
         asked: None,
         outage: Outage::none(),
+        fresh: true,
+        patience: shared.patience.subscribe(),
     })
 }

@@ -2,6 +2,7 @@
 //! everything that happens becomes an event.
 
 mod budget;
+mod canary;
 mod case;
 mod clock;
 mod lane;

@@ -4,7 +4,7 @@ use super::budget::longest_pause;
 use super::clock::{Clock, micros};
 use super::link::{ANSWER_DEADLINE, Inbound, Link};
 use super::outage::Outage;
-use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, Settings};
+use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
 use crate::core::event::{Arrived, Cell, RunSettings};
 use crate::core::model::flow::{Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
@@ -15,14 +15,17 @@ use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// How often progress is looked at while no news comes in.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How often a hold is looked at, which has nothing to find out.
+const CALM_TICK: Duration = Duration::from_millis(250);
+
 /// How many failures in a row make an allowed flow that connected before look blocked now.
-const RELAPSE: u32 = 10;
+pub(super) const RELAPSE: u32 = 10;
 
 /// The agents of a lane.
 pub(super) struct Agents {
@@ -37,6 +40,10 @@ pub(super) struct Agents {
     /// The question that not all agents have answered yet.
     pub(super) asked: Option<Asked>,
     pub(super) outage: Outage,
+    /// Whether nothing was probed in their world yet.
+    pub(super) fresh: bool,
+    /// How long a step may take, as far as is known by now.
+    pub(super) patience: watch::Receiver<Duration>,
 }
 
 /// A question and who has not answered it.
@@ -71,6 +78,10 @@ pub(super) enum Goal {
 /// A phase's end.
 pub(super) struct Observed {
     pub(super) converged_us: Option<u64>,
+    /// When everything had held.
+    pub(super) held_us: Option<u64>,
+    /// How long it would have waited for what is wrong.
+    pub(super) patience: Duration,
     pub(super) ended_us: u64,
 }
 
@@ -128,16 +139,11 @@ impl Agents {
         let index: BTreeMap<Flow, usize> =
             cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
-        self.begin(world, cells, goal, settings).await;
-        let settle = match goal {
-            Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
-            Goal::Step | Goal::Removal => settings.settle,
-            Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
-        };
-        let patience = Patience::new(settle, settings.hold);
+        let pace = pace(goal, cells, settings);
+        self.begin(world, cells, |_| pace).await;
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
-        let standing = loop {
+        let (standing, settle) = loop {
             self.listen(cells, Instant::now() + TICK).await?;
             let mut standing = sheet.standing(cells);
             if standing.done {
@@ -145,46 +151,69 @@ impl Agents {
                 self.sync(cells).await?;
                 standing = sheet.standing(cells);
                 if standing.done {
-                    break standing;
+                    break (standing, self.patience(goal, settings));
                 }
             }
             if standing.wrong != reported {
                 reported = standing.wrong;
                 on_progress(reported);
             }
+            // It may be cut short while somebody waits.
+            let settle = self.patience(goal, settings);
+            let patience = Patience::new(settle, settings.hold);
             if patience.is_over(&standing, self.waited(start)) {
                 // A stream that hangs looks like an agent that has seen nothing, until somebody waits for its answer.
                 self.sync_all(cells).await?;
                 standing = sheet.standing(cells);
                 if !standing.done && patience.is_over(&standing, self.waited(start)) {
-                    break standing;
+                    break (standing, settle);
                 }
             }
         };
+        let looked_us = self.clock.now_us();
+        self.fresh = false;
         self.stop(cells).await?;
         self.sync(cells).await?;
         // Only what happened up to here counts, and it may have changed while the agents stopped.
         let last = sheet.standing(cells);
         let converged = standing.done && last.wrong == 0;
-        Ok(Observed { converged_us: converged.then_some(last.since_us), ended_us: self.clock.now_us() })
+        Ok(Observed {
+            converged_us: converged.then_some(last.since_us),
+            held_us: converged.then_some(looked_us),
+            patience: settle,
+            ended_us: self.clock.now_us(),
+        })
     }
 
-    async fn begin(&mut self, world: &World, cells: &[Cell], goal: Goal, settings: &Settings) {
+    /// Goes on probing, at a pace of its own for each cell, until it is `over`. Nothing that is seen ends it.
+    pub(super) async fn hold(
+        &mut self,
+        world: &World,
+        cells: &mut [Cell],
+        pace: impl Fn(&Cell) -> Pace,
+        over: impl Fn() -> bool,
+    ) -> Result<(), Lost> {
+        self.begin(world, cells, pace).await;
+        while !over() {
+            self.listen(cells, Instant::now() + CALM_TICK).await?;
+        }
+        self.stop(cells).await?;
+        self.sync(cells).await
+    }
+
+    /// How long what is wrong may take to come right.
+    fn patience(&self, goal: Goal, settings: &Settings) -> Duration {
+        match goal {
+            Goal::Baseline if self.fresh => settings.settle.min(FRESH_PATIENCE),
+            Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
+            Goal::Step | Goal::Removal => *self.patience.borrow(),
+            Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
+        }
+    }
+
+    async fn begin(&mut self, world: &World, cells: &[Cell], pace: impl Fn(&Cell) -> Pace) {
         self.epoch += 1;
         self.outage.restart();
-        let brisk = Duration::from_millis(100);
-        let (first, longest) = match goal {
-            // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
-            Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes)),
-            // One success now and one before a hold of a second is over.
-            Goal::Step | Goal::Alone => (7 * brisk, longest_pause(cells, settings.lanes).max(7 * brisk)),
-        };
-        let pace = Pace {
-            deadline_ms: wire_ms(ATTEMPT_DEADLINE),
-            blocked_ms: wire_ms(BLOCKED_PACE),
-            through_ms: wire_ms(first),
-            through_max_ms: wire_ms(longest),
-        };
         for (number, cell) in (0u32..).zip(cells) {
             let Some(to) = world.dial(&cell.flow) else { continue };
             self.orders.entry(cell.flow.from.clone()).or_default().push(ProbeFlow {
@@ -192,7 +221,7 @@ impl Agents {
                 to,
                 protocol: cell.flow.protocol,
                 identity: identity(&self.suffix, &cell.flow.to),
-                pace,
+                pace: pace(cell),
             });
         }
         for (endpoint, flows) in &self.orders {
@@ -370,6 +399,23 @@ impl Agents {
     }
 }
 
+/// When the flows of a phase are tried again.
+fn pace(goal: Goal, cells: &[Cell], settings: &Settings) -> Pace {
+    let brisk = Duration::from_millis(100);
+    let (first, longest) = match goal {
+        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
+        Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes)),
+        // One success now and one before a hold of a second is over.
+        Goal::Step | Goal::Alone => (7 * brisk, longest_pause(cells, settings.lanes).max(7 * brisk)),
+    };
+    Pace {
+        deadline_ms: wire_ms(ATTEMPT_DEADLINE),
+        blocked_ms: wire_ms(BLOCKED_PACE),
+        through_ms: wire_ms(first),
+        through_max_ms: wire_ms(longest),
+    }
+}
+
 /// What a phase is measured by.
 struct Sheet<'a> {
     goal: Goal,
@@ -451,12 +497,12 @@ impl Sheet<'_> {
 
 /// Whether a baseline tells that a flow connects, and that it does not lose too much.
 fn well_known(attempts: Attempts<'_>) -> bool {
+    let up = attempts.since_up();
     attempts.first_through_us().is_some()
         && (attempts.failed() == 0
-            || (attempts.count() >= LOSS_SAMPLE
-                && f64::from(attempts.failed()) <= MAX_LOSS * f64::from(attempts.count())))
+            || (up.count() >= LOSS_SAMPLE && f64::from(up.failed()) <= MAX_LOSS * f64::from(up.count())))
 }
 
-fn wire_ms(duration: Duration) -> u32 {
+pub(super) fn wire_ms(duration: Duration) -> u32 {
     u32::try_from(micros(duration) / 1_000).unwrap_or(u32::MAX)
 }

@@ -12,6 +12,9 @@ pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);
 /// How long a baseline may take. What has not connected by then never will.
 pub(super) const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same for the first baseline in a new world, whose Services may become reachable late.
+pub(super) const FRESH_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a run is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     pub hold: Duration,
     /// How many blocked attempts a denied flow must show during the hold.
     pub hold_attempts: u32,
+    /// How long the canary's policies stay in force at least; they always stay while other cases run.
+    pub canary: Duration,
     /// How long the whole run may take.
     pub timeout: Duration,
     /// How many lanes work side by side.
@@ -43,6 +48,7 @@ impl Settings {
             settle_ms: millis(self.settle),
             hold_ms: millis(self.hold),
             hold_attempts: self.hold_attempts,
+            canary_ms: millis(self.canary),
             timeout_ms: millis(self.timeout),
             lanes: self.lanes,
             seed: self.seed,

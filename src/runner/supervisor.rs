@@ -6,7 +6,7 @@ use super::lane::{self, LaneError, Shared};
 use super::settings::Settings;
 use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEnd, RunEvent, RunStarted, SCHEMA};
-use crate::target::Target;
+use crate::target::{Alert, Target};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,18 +74,25 @@ pub async fn run<T: Target>(
     }));
 
     let target = Arc::new(target);
-    let lanes = settings.lanes.min(cases.len());
     let shared = Arc::new(Shared::new(settings, cases, run, token, clock, events.clone()));
     let resumed = Arc::clone(&shared.resumed);
-    let mut work = tokio::spawn(all_lanes(Arc::clone(&target), shared, lanes));
-    let end = tokio::select! {
-        ended = &mut work => match ended {
-            Ok(Ok(())) => RunEnd::Completed,
-            Ok(Err(error)) => RunEnd::Failed { message: error.to_string() },
-            Err(panic) => RunEnd::Failed { message: panicked(panic) },
-        },
-        Some(interrupt) = interrupts.recv() => RunEnd::Interrupted { signal: interrupt.name().to_owned() },
-        () = tokio::time::sleep(timeout) => RunEnd::TimedOut,
+    let mut alerts = target.alerts();
+    let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared)));
+    let deadline = tokio::time::sleep(timeout);
+    tokio::pin!(deadline);
+    let end = loop {
+        tokio::select! {
+            // What a target found out before the work ended belongs to the run.
+            biased;
+            Some(alert) = next(&mut alerts) => shared.hear(alert),
+            ended = &mut work => break match ended {
+                Ok(Ok(())) => RunEnd::Completed,
+                Ok(Err(error)) => RunEnd::Failed { message: error.to_string() },
+                Err(panic) => RunEnd::Failed { message: panicked(panic) },
+            },
+            Some(interrupt) = interrupts.recv() => break RunEnd::Interrupted { signal: interrupt.name().to_owned() },
+            () = &mut deadline => break RunEnd::TimedOut,
+        }
     };
     work.abort();
     // Lanes end with their task; only then is nothing being created any more.
@@ -114,9 +121,17 @@ pub async fn run<T: Target>(
     emit(Event::RunEnded { end });
 }
 
-async fn all_lanes<T: Target>(target: Arc<T>, shared: Arc<Shared>, lanes: usize) -> Result<(), LaneError> {
+/// The next alert; never, where no more can come.
+async fn next(alerts: &mut Option<mpsc::UnboundedReceiver<Alert>>) -> Option<Alert> {
+    match alerts {
+        Some(alerts) => alerts.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn all_lanes<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
     let mut workers = JoinSet::new();
-    for _ in 0..lanes {
+    for _ in 0..shared.workers() {
         workers.spawn(lane::work(Arc::clone(&target), Arc::clone(&shared)));
     }
     while let Some(ended) = workers.join_next().await {

@@ -1,6 +1,9 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
+mod canary;
 mod cuts;
+mod foreign;
+mod shapes;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
@@ -24,6 +27,7 @@ fn settings(seed: u64) -> Settings {
         settle: Duration::from_secs(10),
         hold: Duration::from_secs(1),
         hold_attempts: 20,
+        canary: Duration::ZERO,
         timeout: Duration::from_secs(100_000),
         lanes: 4,
         seed,
@@ -32,13 +36,32 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-/// Runs cases on a simulated network, on a clock that does not make anybody wait.
-fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>) {
-    simulate_with(options, cases, SEED)
+/// A run on a simulated network, on a clock that does not make anybody wait.
+struct Sim {
+    options: SimOptions,
+    cases: Vec<Case>,
+    settings: Settings,
 }
 
-fn simulate_with(options: SimOptions, cases: Vec<Case>, seed: u64) -> (RunResult, Vec<RunEvent>) {
-    run_on(SimTarget::new(options), cases, settings(seed))
+impl Sim {
+    fn new(options: SimOptions, cases: Vec<Case>) -> Self {
+        Self { options, cases, settings: settings(SEED) }
+    }
+
+    fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    fn lanes(mut self, lanes: usize) -> Self {
+        self.settings.lanes = lanes;
+        self
+    }
+
+    fn run(self) -> (RunResult, Vec<RunEvent>) {
+        let Self { options, cases, settings } = self;
+        run_on(SimTarget::new(options), cases, settings)
+    }
 }
 
 fn run_on<T: Target>(target: T, cases: Vec<Case>, settings: Settings) -> (RunResult, Vec<RunEvent>) {
@@ -61,6 +84,10 @@ fn run_on<T: Target>(target: T, cases: Vec<Case>, settings: Settings) -> (RunRes
         all
     });
     (judge(&events).unwrap(), events)
+}
+
+fn simulate(options: SimOptions, cases: Vec<Case>) -> (RunResult, Vec<RunEvent>) {
+    Sim::new(options, cases).run()
 }
 
 fn with(fault: &str) -> SimOptions {
@@ -121,7 +148,7 @@ fn story(result: &RunResult) -> String {
 #[test]
 fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
     for seed in [SEED, 1, 2, 901_643_088, 3_251_960_821] {
-        let (result, events) = simulate_with(SimOptions::default(), all_cases(), seed);
+        let (result, events) = Sim::new(SimOptions::default(), all_cases()).seed(seed).run();
         assert_eq!(result.verdict, Verdict::Enforced, "{seed}: {}", story(&result));
         let others = terms(&result, |verdict| verdict != Verdict::Enforced);
         assert!(others.is_empty(), "{seed}: {}", story(&result));

@@ -12,6 +12,7 @@ use crate::core::wire::ListenPort;
 use std::fmt::Display;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
 /// A two-way byte stream to an agent.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -34,7 +35,7 @@ pub trait Target: Send + Sync + 'static {
     }
 
     /// What the target finds out by itself. Taken once, before the first lane is opened.
-    fn alerts(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Alert>> {
+    fn alerts(&self) -> Option<mpsc::UnboundedReceiver<Alert>> {
         None
     }
 
@@ -44,6 +45,17 @@ pub trait Target: Send + Sync + 'static {
     /// Removes whatever is left. Called once, after every lane was closed or dropped; may be called when lanes are still
     /// being opened, whose remains it removes too.
     fn close(&self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// What a target finds out by itself while it is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// Somebody else's policy is there that can touch what is probed, or is there no more.
+    Foreign(ForeignPolicy),
+    /// A sentence for the report.
+    Note(String),
+    /// How far something is that takes its time; for progress only.
+    Progress(String),
 }
 
 /// A world of its own, and the policies in it.
@@ -91,17 +103,6 @@ impl LaneNames {
     pub fn suffix(&self) -> String {
         format!("{}{}", self.run, self.lane)
     }
-}
-
-/// What a target finds out by itself while it is probed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Alert {
-    /// Somebody else's policy is there that can touch what is probed, or is there no more.
-    Foreign(ForeignPolicy),
-    /// A sentence for the report.
-    Note(String),
-    /// How far something is that takes its time; for progress only.
-    Progress(String),
 }
 
 /// A target that cannot do what it was asked.

@@ -116,7 +116,7 @@ fn a_half_written_log_counts_as_far_as_it_goes() {
     let output = papertiger().arg("report").arg(&path).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("The event log breaks off."), "{stdout}");
-    assert!(stdout.contains("the event log breaks off in line 9"), "{stdout}");
+    assert!(stdout.contains("the event log breaks off in line 11"), "{stdout}");
     assert_eq!(output.status.code(), Some(3));
 }
 

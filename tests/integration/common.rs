@@ -126,6 +126,8 @@ pub(crate) fn step(
         phase,
         change: change.into(),
         converged_ms: (!wrong).then_some(84.3),
+        held_ms: None,
+        patience_ms: None,
         duration_ms: if wrong { 60_012.0 } else { 1_150.0 },
         cells,
     }
@@ -200,6 +202,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
                 settle_ms: 60_000,
                 hold_ms: 1_000,
                 hold_attempts: 20,
+                canary_ms: 0,
                 timeout_ms: 900_000,
                 lanes: 4,
                 seed: 7,

@@ -302,7 +302,10 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::PhaseProgress { .. }
             | Event::PhaseEnded(_)
             | Event::CaseEnded { .. }
+            | Event::CaseSkipped { .. }
             | Event::PropertyObserved { .. }
+            | Event::ForeignPolicy(_)
+            | Event::Progress { .. }
             | Event::Note { .. }
             | Event::RunEnded { .. } => {}
         }

@@ -2,9 +2,10 @@
 
 use crate::common::world;
 use papertiger::core::event::{
-    CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, SCHEMA,
+    CaseStarted, Event, ForeignPolicy, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, SCHEMA,
 };
 use papertiger::core::model::change::Change;
+use papertiger::core::model::flow::PodId;
 use papertiger::core::oracle::Assumptions;
 use papertiger::report::record::{ReadError, Recorder, read};
 
@@ -30,6 +31,8 @@ pub(crate) fn events() -> Vec<RunEvent> {
         requested_us: 0,
         accepted_us: 1,
         converged_us: Some(2),
+        held_us: Some(2),
+        patience_us: None,
         ended_us: 3,
         cells: result.cells.into_iter().map(|cell| cell.cell).collect(),
     };
@@ -38,6 +41,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         settle_ms: 60_000,
         hold_ms: 1_000,
         hold_attempts: 20,
+        canary_ms: 0,
         timeout_ms: 900_000,
         lanes: 1,
         seed: u64::MAX,
@@ -60,7 +64,14 @@ pub(crate) fn events() -> Vec<RunEvent> {
         Event::PhaseStarted { lane: 0, phase: Phase::Step(0), flows: 240 },
         Event::PhaseEnded(Box::new(ended)),
         Event::CaseEnded { lane: 0, case: "deny-egress".into(), abandoned: None },
+        Event::CaseSkipped { case: "ip-block-outside".into(), reason: "this target has no host outside".into() },
         Event::PropertyObserved { assumptions: Assumptions { ip_block_matches_pods: true } },
+        Event::ForeignPolicy(ForeignPolicy {
+            lane: Some(0),
+            object: "NetworkPolicy papertiger-k3x9qa0-x/allow-all".into(),
+            pods: Some(vec![PodId::new("x", "a")]),
+            present: true,
+        }),
         Event::Note { text: "ü\n\"".into() },
         Event::RunEnded { end: RunEnd::Interrupted { signal: "SIGINT".into() } },
     ];
@@ -73,6 +84,7 @@ pub(crate) fn log() -> Vec<u8> {
     for event in events() {
         recorder.write(&event).unwrap();
         recorder.write(&RunEvent { at_us: 0, event: Event::PhaseProgress { lane: 0, wrong: 1 } }).unwrap();
+        recorder.write(&RunEvent { at_us: 0, event: Event::Progress { text: "making worlds".into() } }).unwrap();
     }
     log
 }
@@ -108,4 +120,21 @@ fn what_is_no_log_is_named() {
     assert!(error.contains("papertiger.dev/events/v2") && error.contains("papertiger.dev/events/v1"), "{error}");
     let broken = String::from_utf8(log()).unwrap().replace("lane-opened", "lane-broken");
     assert!(matches!(read(broken.as_bytes()), Err(ReadError::Line { line: 2, .. })));
+}
+
+#[test]
+fn logs_from_before_there_was_a_canary_are_still_read() {
+    let mut old = String::from_utf8(log()).unwrap();
+    for field in ["\"canary_ms\":0,", "\"held_us\":2,", "\"patience_us\":null,"] {
+        assert!(old.contains(field), "{field}");
+        old = old.replace(field, "");
+    }
+    let held = |events: &[RunEvent]| {
+        let phases = events.iter().filter_map(|event| match &event.event {
+            Event::PhaseEnded(ended) => Some(ended.held_us),
+            _ => None,
+        });
+        phases.collect::<Vec<_>>()
+    };
+    assert_eq!(held(&read(old.as_bytes()).unwrap().events), [None]);
 }

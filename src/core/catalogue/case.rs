@@ -35,6 +35,8 @@ pub struct Case {
     pub property: Option<Property>,
     /// What must have been observed for it to be scored on the addresses of pods.
     pub requires: Option<Property>,
+    /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
+    pub canary: bool,
 }
 
 /// One change of a case.

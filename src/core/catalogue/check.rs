@@ -51,6 +51,11 @@ impl<'a> Checker<'a> {
             let message = "a case that observes a property is never scored, so it requires none".to_owned();
             self.report(format!("{at}.requires"), message);
         }
+        if case.canary && (case.property.is_some() || case.requires.is_some()) {
+            let message =
+                "the canary runs first and is scored, so it neither observes nor requires a property".to_owned();
+            self.report(format!("{at}.canary"), message);
+        }
         for (i, masked) in case.masked.iter().enumerate() {
             if masked.reason.trim().is_empty() {
                 self.report(format!("{at}.masked[{i}].reason"), "the reason says nothing".to_owned());
@@ -72,6 +77,7 @@ impl<'a> Checker<'a> {
             masked: case.masked,
             property: case.property,
             requires: case.requires,
+            canary: case.canary,
         }
     }
 

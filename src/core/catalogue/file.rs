@@ -48,6 +48,9 @@ pub(super) struct CaseFile {
     /// What must have been observed for this case to be scored on the addresses of pods.
     #[serde(default)]
     pub(super) requires: Option<Property>,
+    /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
+    #[serde(default)]
+    pub(super) canary: bool,
 }
 
 /// Names of a case in other suites.

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod furnish;
 mod instance;
+mod obstacle;
 mod outline;
 mod scope;
 mod set;

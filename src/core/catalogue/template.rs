@@ -74,9 +74,10 @@ impl Template {
         })
     }
 
-    /// The policy of one lane. An ip block around an address that the world does not have is left out; a rule that
-    /// loses its last peer by this is left out too, because a rule without peers would mean everyone. An `except` that
-    /// is not there, or not within its `cidr`, says nothing and is left out as well.
+    /// The policy of one lane. An ip block around an address that the world does not have is left out, and so is one of a
+    /// family that the world does not have, of which nothing could be shown; a rule that loses its last peer by this is
+    /// left out too, because a rule without peers would mean everyone. An `except` that is not there, or not within its
+    /// `cidr`, says nothing and is left out as well.
     pub(super) fn instantiate(&self, world: &World, scope: &Scope<'_>) -> Policy {
         let mut policy = self.policy.clone();
         scope.rewrite(&mut policy.pod_selector);
@@ -93,11 +94,20 @@ impl Template {
                         Some(blocks) => blocks.peer(world),
                         None => Some(scoped(peer, scope)),
                     })
+                    .filter(|peer| is_reachable(peer, world))
                     .collect();
                 (anyone || !peers.is_empty()).then_some(Rule { ports: rule.ports, peers })
             }));
         }
         policy
+    }
+}
+
+/// Whether anything in the world could be a peer by its family.
+fn is_reachable(peer: &Peer, world: &World) -> bool {
+    match peer {
+        Peer::Pods { .. } => true,
+        Peer::IpBlock { cidr, .. } => world.has_family(Family::of(cidr.addr())),
     }
 }
 

@@ -152,6 +152,13 @@ impl World {
         self.addresses(endpoint).iter().copied().find(|address| Family::of(*address) == family)
     }
 
+    /// Whether anything in this world has an address of a family.
+    pub fn has_family(&self, family: Family) -> bool {
+        let pods = self.pods.iter().flat_map(|pod| &pod.addresses);
+        let externals = self.externals.iter().flat_map(|external| &external.addresses);
+        pods.chain(externals).any(|address| Family::of(*address) == family)
+    }
+
     /// The ports that an endpoint listens on.
     pub fn ports(&self, endpoint: &Endpoint) -> &[ContainerPort] {
         match endpoint {

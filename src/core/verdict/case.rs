@@ -1,5 +1,7 @@
 //! One case as its events tell it, prepared for judgement: which cells are known, and what each fault predicts for them.
 
+use super::foreign::Doubt;
+use super::relapse::relapse;
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Phase, PhaseEnded, RunSettings};
@@ -16,8 +18,34 @@ pub(super) struct CaseRun<'a> {
     pub(super) phases: Vec<&'a PhaseEnded>,
     /// Why it could not be finished.
     pub(super) abandoned: Option<&'a str>,
-    /// Whether its end was recorded.
-    pub(super) ended: bool,
+    /// When it began.
+    pub(super) began_us: u64,
+    /// When it ended; `None` where that was not recorded.
+    pub(super) ended_us: Option<u64>,
+    /// What makes everything that was seen in it worthless.
+    pub(super) intrusion: Option<Doubt>,
+    /// What may be the reason for whatever looks wrong in it.
+    pub(super) bystander: Option<Doubt>,
+}
+
+impl<'a> CaseRun<'a> {
+    /// A case that has just begun.
+    pub(super) fn began(started: &'a CaseStarted, began_us: u64) -> Self {
+        Self {
+            started,
+            phases: Vec::new(),
+            abandoned: None,
+            began_us,
+            ended_us: None,
+            intrusion: None,
+            bystander: None,
+        }
+    }
+
+    /// A case with these phases, by itself.
+    pub(super) fn of(started: &'a CaseStarted, phases: &'a [PhaseEnded]) -> Self {
+        Self { phases: phases.iter().collect(), ..Self::began(started, 0) }
+    }
 }
 
 /// A case with everything that judgement asks for, computed once.
@@ -35,6 +63,8 @@ pub(super) struct Sighting<'a> {
     pub(super) unproven: Option<String>,
     pub(super) right: Vec<Answer>,
     pub(super) seen: Vec<Option<Seen>>,
+    /// How it was wrong after it had held, if it was.
+    pub(super) relapses: Vec<Option<String>>,
 }
 
 /// Both sides' answers, by phase and flow.
@@ -81,6 +111,13 @@ impl<'a> Evidence<'a> {
                             Some(of_cell(cell, first, ended.held_since_us(), settings))
                         })
                         .collect(),
+                    relapses: phases
+                        .iter()
+                        .map(|phase| {
+                            let (ended, cell) = cell_in(*phase)?;
+                            relapse(cell, first, ended.held_us.filter(|_| matches!(phase, Phase::Step(_)))?)
+                        })
+                        .collect(),
                 }
             })
             .collect();
@@ -90,7 +127,8 @@ impl<'a> Evidence<'a> {
     /// Whether traffic got through on a flow in a phase, where that can be said.
     pub(super) fn through(&self, phase: usize, flow: usize) -> Option<bool> {
         let sighting = &self.flows[flow];
-        if sighting.unproven.is_some() {
+        // What was right and then wrong is neither.
+        if sighting.unproven.is_some() || self.run.intrusion.is_some() || sighting.relapses[phase].is_some() {
             return None;
         }
         match sighting.seen[phase].as_ref()? {

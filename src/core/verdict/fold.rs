@@ -33,11 +33,13 @@ pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
     verdicts.into_iter().min_by_key(|verdict| verdict.rank())
 }
 
-/// One rule's verdict over scopes: PARTIAL where it fails in some and is enforced in others.
+/// One rule's verdict over scopes: PARTIAL where it fails in some and is enforced in others. A relapse is short, and that it
+/// showed in one scope and not in another may be chance: it stays FLAPPING.
 pub fn over_scopes(verdicts: &[Verdict]) -> Option<Verdict> {
     let worst = worst(verdicts.iter().copied())?;
     let enforced_somewhere = verdicts.contains(&Verdict::Enforced) || verdicts.contains(&Verdict::Partial);
-    Some(if worst.is_failure() && enforced_somewhere { Verdict::Partial } else { worst })
+    let everywhere = !worst.is_failure() || worst == Verdict::Flapping || !enforced_somewhere;
+    Some(if everywhere { worst } else { Verdict::Partial })
 }
 
 #[cfg(test)]
@@ -64,6 +66,8 @@ mod tests {
         assert_eq!(over_scopes(&[Ignored, Ignored]), Some(Ignored));
         assert_eq!(over_scopes(&[Ignored, Inconclusive]), Some(Ignored));
         assert_eq!(over_scopes(&[Enforced, Inconclusive]), Some(Inconclusive));
+        assert_eq!(over_scopes(&[Enforced, Flapping]), Some(Flapping));
+        assert_eq!(over_scopes(&[Enforced, Flapping, Ignored]), Some(Partial));
         assert_eq!(over_scopes(&[]), None);
     }
 }

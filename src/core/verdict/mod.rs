@@ -2,6 +2,8 @@
 
 mod case;
 mod fold;
+mod foreign;
+mod relapse;
 mod run;
 pub mod seen;
 mod term;
@@ -130,6 +132,10 @@ pub struct StepResult {
     pub change: String,
     /// From the request to the moment since which everything was right, in milliseconds.
     pub converged_ms: Option<f64>,
+    /// From the request to the moment at which everything had been right for a whole hold, in milliseconds.
+    pub held_ms: Option<f64>,
+    /// How long what was wrong was given to come right, in milliseconds.
+    pub patience_ms: Option<f64>,
     /// From the request to the end of probing, in milliseconds.
     pub duration_ms: f64,
     /// The flows that were probed, each with what must happen and what did.
@@ -143,7 +149,7 @@ pub struct CellResult {
     pub cell: Cell,
     /// What that comes to.
     pub seen: Seen,
-    /// Whether it contradicts what must happen.
+    /// Whether it contradicts what must happen, or did so after it had held.
     pub wrong: bool,
 }
 

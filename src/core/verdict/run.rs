@@ -2,6 +2,7 @@
 
 use super::case::{CaseRun, Evidence, Predictions};
 use super::fold::worst;
+use super::foreign::Foreign;
 use super::seen::Attempts;
 use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, term};
 use crate::core::event::{CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted};
@@ -10,7 +11,7 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::Placement;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A log that does not begin with the start of a run.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +26,17 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let suspects = Suspects::find(&evidence, &run.nodes);
 
     let mut nodes: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
+    let mut doubted: Vec<&str> = Vec::new();
     let mut cases: Vec<CaseResult> = evidence
         .iter()
         .enumerate()
         .map(|(index, evidence)| {
-            let (case, decided) = judge_case(evidence, suspects.of_case(index));
-            for (node, verdict) in decided {
+            let judged = judge_case(evidence, suspects.of_case(index));
+            for (node, verdict) in judged.nodes {
                 nodes.entry(node).or_default().push(verdict);
             }
-            case
+            doubted.extend(judged.doubted);
+            judged.result
         })
         .collect();
     cases.sort_by_key(|case| run.cases.iter().position(|id| *id == case.id));
@@ -41,7 +44,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .cases
         .iter()
         .filter(|id| !cases.iter().any(|case| case.id == **id))
-        .map(|id| skipped(id, log.end.as_ref()))
+        .map(|id| skipped(id, log.skipped.get(id.as_str()).copied().unwrap_or(unreached(log.end.as_ref()))))
         .collect();
     cases.extend(unstarted);
 
@@ -62,7 +65,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         })
         .collect();
     Ok(RunResult {
-        headline: headline(run, verdict, &cases, &behaves_like),
+        headline: headline(run, verdict, &cases, &behaves_like, &doubted),
         duration_us: events.last().map_or(0, |event| event.at_us),
         end: log.end,
         run: run.clone(),
@@ -78,23 +81,25 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
 /// The events, sorted by case.
 struct Log<'a> {
     cases: Vec<CaseRun<'a>>,
+    /// Why cases were not run, by id.
+    skipped: BTreeMap<&'a str, &'a str>,
     notes: Vec<String>,
     end: Option<RunEnd>,
 }
 
 impl<'a> Log<'a> {
     fn read(events: &'a [RunEvent]) -> Self {
-        let mut log = Self { cases: Vec::new(), notes: Vec::new(), end: None };
-        for RunEvent { at_us: _, event } in events {
+        let mut log = Self { cases: Vec::new(), skipped: BTreeMap::new(), notes: Vec::new(), end: None };
+        for RunEvent { at_us, event } in events {
             match event {
                 Event::RunStarted(_)
                 | Event::LaneOpened { .. }
                 | Event::PhaseStarted { .. }
                 | Event::PhaseProgress { .. }
-                | Event::PropertyObserved { .. } => {}
-                Event::CaseStarted(started) => {
-                    log.cases.push(CaseRun { started, phases: Vec::new(), abandoned: None, ended: false });
-                }
+                | Event::PropertyObserved { .. }
+                | Event::ForeignPolicy(_)
+                | Event::Progress { .. } => {}
+                Event::CaseStarted(started) => log.cases.push(CaseRun::began(started, *at_us)),
                 Event::PhaseEnded(ended) => {
                     if let Some(case) = log.open(ended.lane, &ended.case) {
                         case.phases.push(ended);
@@ -102,19 +107,29 @@ impl<'a> Log<'a> {
                 }
                 Event::CaseEnded { lane, case, abandoned } => {
                     if let Some(case) = log.open(*lane, case) {
-                        case.ended = true;
+                        case.ended_us = Some(*at_us);
                         case.abandoned = abandoned.as_deref();
                     }
                 }
+                Event::CaseSkipped { case, reason } => drop(log.skipped.insert(case, reason)),
                 Event::Note { text } => log.notes.push(text.clone()),
                 Event::RunEnded { end } => log.end = Some(end.clone()),
             }
         }
+        let foreign = Foreign::read(events);
+        for case in &mut log.cases {
+            let ended_us = case.ended_us.unwrap_or(u64::MAX);
+            case.intrusion = foreign.intrusion(case.started.lane, case.began_us, ended_us);
+            case.bystander = foreign.bystander(case.began_us, ended_us);
+        }
+        log.notes.extend(foreign.notes());
         log
     }
 
     fn open(&mut self, lane: u32, case: &str) -> Option<&mut CaseRun<'a>> {
-        self.cases.iter_mut().rfind(|run| run.started.lane == lane && run.started.case == case && !run.ended)
+        self.cases
+            .iter_mut()
+            .rfind(|run| run.started.lane == lane && run.started.case == case && run.ended_us.is_none())
     }
 }
 
@@ -177,9 +192,19 @@ fn widest(faults: Vec<FaultAt>) -> Vec<FaultAt> {
     faults.into_iter().filter(|at| at.scope.is_none() || !everywhere.contains(&at.fault)).collect()
 }
 
-fn judge_case(evidence: &Evidence<'_>, explanations: &[FaultAt]) -> (CaseResult, Vec<(String, Verdict)>) {
+/// A case's verdict and what follows from it for others.
+struct Judged<'a> {
+    result: CaseResult,
+    /// The nodes that decide on its witnesses, each with its verdict.
+    nodes: Vec<(String, Verdict)>,
+    /// Somebody else's policy because of which it proves nothing.
+    doubted: Option<&'a str>,
+}
+
+fn judge_case<'a>(evidence: &'a Evidence<'_>, explanations: &[FaultAt]) -> Judged<'a> {
     let started = evidence.run.started;
     let mut nodes = Vec::new();
+    let mut doubt = evidence.run.intrusion.as_ref().filter(|_| !started.property);
     let terms: Vec<_> = if started.property {
         Vec::new()
     } else {
@@ -191,17 +216,20 @@ fn judge_case(evidence: &Evidence<'_>, explanations: &[FaultAt]) -> (CaseResult,
             .map(|term| {
                 let judged = term::judge(evidence, term, explanations);
                 nodes.extend(judged.nodes);
+                doubt = doubt.or(evidence.run.bystander.as_ref().filter(|_| judged.excused));
                 judged.result
             })
             .collect()
     };
+    let disturbed = evidence.run.intrusion.as_ref().map(|doubt| doubt.why.clone());
     let (verdict, reason) = if started.property {
-        (Verdict::Undefined, Some("the specification leaves this open: observed, not scored".to_owned()))
+        let open = "the specification leaves this open: observed, not scored".to_owned();
+        (Verdict::Undefined, Some(disturbed.unwrap_or(open)))
     } else if started.requires_property && started.assumptions == Assumptions::default() {
         (Verdict::Undefined, Some("what this cluster does here is left open by the specification".to_owned()))
     } else {
         let verdict = worst(terms.iter().map(|term| term.verdict)).unwrap_or(Verdict::Inconclusive);
-        let reason = evidence.run.abandoned.map(str::to_owned).or_else(|| {
+        let reason = disturbed.or_else(|| evidence.run.abandoned.map(str::to_owned)).or_else(|| {
             (verdict != Verdict::Enforced)
                 .then(|| terms.iter().find(|term| term.verdict == verdict))
                 .flatten()
@@ -210,7 +238,7 @@ fn judge_case(evidence: &Evidence<'_>, explanations: &[FaultAt]) -> (CaseResult,
         (verdict, reason)
     };
     let terms = if verdict == Verdict::Undefined { Vec::new() } else { terms };
-    let case = CaseResult {
+    let result = CaseResult {
         id: started.case.clone(),
         title: started.title.clone(),
         verdict,
@@ -219,7 +247,7 @@ fn judge_case(evidence: &Evidence<'_>, explanations: &[FaultAt]) -> (CaseResult,
         steps: steps(evidence),
         terms,
     };
-    (case, nodes)
+    Judged { result, nodes, doubted: doubt.map(|doubt| doubt.object.as_str()) }
 }
 
 fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
@@ -241,7 +269,9 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                     CellResult {
                         cell: cell.clone(),
                         seen: seen.unwrap_or_else(|| Seen::Unclear { why: "it has no baseline".to_owned() }),
-                        wrong: flow.is_some_and(|flow| evidence.wrong(phase, flow)),
+                        wrong: flow.is_some_and(|flow| {
+                            evidence.wrong(phase, flow) || evidence.flows[flow].relapses[phase].is_some()
+                        }),
                     }
                 })
                 .collect();
@@ -250,6 +280,8 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                 phase: ended.phase,
                 change: describe(ended.phase, evidence.experiment.change(ended.phase)),
                 converged_ms: ended.converged_us.map(since),
+                held_ms: ended.held_us.map(since),
+                patience_ms: ended.patience_us.map(|us| us as f64 / 1_000.0),
                 duration_ms: since(ended.ended_us),
                 cells,
             }
@@ -287,14 +319,18 @@ pub(super) fn last_wrong_us(cell: &Cell) -> Option<u64> {
     }
 }
 
-fn skipped(id: &str, end: Option<&RunEnd>) -> CaseResult {
-    let reason = match end {
+/// Why a case did not get its turn.
+fn unreached(end: Option<&RunEnd>) -> &'static str {
+    match end {
         Some(RunEnd::Completed) => "no lane was left to run it",
         Some(RunEnd::Interrupted { .. }) => "the run was interrupted before it",
         Some(RunEnd::TimedOut) => "the run's time was over before it",
         Some(RunEnd::Failed { .. }) => "the run failed before it",
         None => "the log breaks off before it",
-    };
+    }
+}
+
+fn skipped(id: &str, reason: &str) -> CaseResult {
     CaseResult {
         id: id.to_owned(),
         title: String::new(),
@@ -317,7 +353,13 @@ fn features(cases: &[CaseResult]) -> Vec<FeatureResult> {
     features
 }
 
-fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_like: &[String]) -> String {
+fn headline(
+    run: &RunStarted,
+    verdict: Verdict,
+    cases: &[CaseResult],
+    behaves_like: &[String],
+    doubted: &[&str],
+) -> String {
     let terms: Vec<Verdict> = cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict).collect();
     let skipped = cases.iter().filter(|case| case.verdict == Verdict::Skipped).count();
     let enforced = terms.iter().filter(|verdict| **verdict == Verdict::Enforced).count();
@@ -331,6 +373,11 @@ fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_li
     if skipped > 0 {
         text.push_str(&format!("; {} skipped", count(skipped, "case")));
     }
+    if let Some(first) = doubted.first() {
+        let others = doubted.iter().filter(|object| *object != first).collect::<BTreeSet<_>>().len();
+        let others = if others > 0 { format!(", and {others} more") } else { String::new() };
+        text.push_str(&format!("; {} in doubt because of {first}{others}", count(doubted.len(), "case")));
+    }
     if !behaves_like.is_empty() {
         text.push_str(&format!("; behaves as if {}", behaves_like.join(", or ")));
     }
@@ -342,7 +389,7 @@ fn headline(run: &RunStarted, verdict: Verdict, cases: &[CaseResult], behaves_li
 pub fn observe_property(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSettings) -> Assumptions {
     let held = Assumptions { ip_block_matches_pods: true };
     let supposed = CaseStarted { assumptions: held, ..started.clone() };
-    let run = CaseRun { started: &supposed, phases: ended.iter().collect(), abandoned: None, ended: true };
+    let run = CaseRun::of(&supposed, ended);
     let evidence = Evidence::new(&run, settings);
     let mut blocked = false;
     let mut admitted = false;
@@ -361,7 +408,7 @@ pub fn observe_property(started: &CaseStarted, ended: &[PhaseEnded], settings: &
 
 /// Whether everything connects again after a case, so that its lane can serve another one.
 pub fn is_clean(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSettings) -> bool {
-    let run = CaseRun { started, phases: ended.iter().collect(), abandoned: None, ended: true };
+    let run = CaseRun::of(started, ended);
     let evidence = Evidence::new(&run, settings);
     let removal = evidence.experiment.index(Phase::Removal);
     (0..evidence.flows.len())

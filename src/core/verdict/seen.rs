@@ -56,6 +56,7 @@ impl Quorum {
     /// What proves that an allowed flow is blocked, given how its baseline lost attempts: so many failures in a row that
     /// loss alone would hardly ever produce them.
     pub fn overblock(baseline: Attempts<'_>) -> Self {
+        let baseline = baseline.since_up();
         let loss = (f64::from(baseline.failed()) + 1.0) / (f64::from(baseline.count()) + 2.0);
         let attempts = (CHANCE_PER_CELL.ln() / loss.min(0.9).ln()).ceil();
         // At most ln(1e-8) / ln(0.9) = 175: the cast cannot lose anything.
@@ -82,6 +83,17 @@ impl<'a> Attempts<'a> {
     /// How many of them did not get through.
     pub fn failed(self) -> u32 {
         self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through).map(|streak| streak.count).sum()
+    }
+
+    /// The attempts since the flow came up: what failed before its first success more often than loss explains, was not
+    /// there yet.
+    #[must_use]
+    pub fn since_up(self) -> Self {
+        let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through;
+        let before = self.streaks.iter().take_while(failed);
+        let (streaks, attempts) = before.fold((0, 0), |(streaks, count), streak| (streaks + 1, count + streak.count));
+        let came_up = streaks < self.streaks.len() && attempts >= LOSS_SAMPLE;
+        Self { streaks: if came_up { &self.streaks[streaks..] } else { self.streaks }, ..self }
     }
 
     /// When traffic first got through.
@@ -111,6 +123,20 @@ impl<'a> Attempts<'a> {
             run.count += count;
         }
         run
+    }
+
+    /// Every unbroken run of stopped attempts, as the sender saw them.
+    pub fn stops(self) -> Vec<Stopped> {
+        let signal = |streak: &Streak| streak.outcome.signal();
+        let runs =
+            self.streaks.chunk_by(|one, next| (signal(one) == Signal::Stopped) == (signal(next) == Signal::Stopped));
+        runs.filter(|run| signal(&run[0]) == Signal::Stopped)
+            .map(|run| Stopped {
+                count: run.iter().map(|streak| streak.count).sum(),
+                first_us: run.iter().map(|streak| streak.first_us).min().unwrap_or(0),
+                last_us: run.iter().map(|streak| streak.last_us).max().unwrap_or(0),
+            })
+            .collect()
     }
 
     /// The last outcome that says nothing about policy, if attempts since the last success had one.
@@ -203,6 +229,7 @@ pub fn unproven(cell: &Cell) -> Option<String> {
     if let Some(void) = attempts.void() {
         return Some(format!("{flow} was unsound before any policy ({void})"));
     }
+    let attempts = attempts.since_up();
     let loss = f64::from(attempts.failed()) / f64::from(attempts.count().max(1));
     (attempts.count() >= LOSS_SAMPLE && loss > MAX_LOSS)
         .then(|| format!("{flow} lost {:.0} % of its attempts before any policy", loss * 100.0))
@@ -247,6 +274,7 @@ mod tests {
             settle_ms: 60_000,
             hold_ms: 1_000,
             hold_attempts: 20,
+            canary_ms: 0,
             timeout_ms: 900_000,
             lanes: 1,
             seed: 1,
@@ -334,10 +362,15 @@ mod tests {
     #[test]
     fn a_baseline_must_connect_well() {
         assert_eq!(unproven(&cell(Allow, vec![connected(1, 0, 0)])), None);
+        // A Service that is reachable only after a while loses nothing from then on.
+        let late = vec![timed_out(160, 0, 8_000), connected(5, 8_050, 9_000)];
+        assert_eq!(unproven(&cell(Allow, late)), None);
         for (streaks, why) in [
             (vec![timed_out(50, 0, 5_000)], "never connected"),
             (vec![], "never connected"),
             (vec![connected(3, 0, 100), timed_out(2, 150, 200)], "lost 40 %"),
+            (vec![timed_out(2, 0, 100), connected(3, 150, 300)], "lost 40 %"),
+            (vec![timed_out(160, 0, 8_000), connected(3, 8_050, 9_000), timed_out(2, 9_100, 9_150)], "lost 40 %"),
             (vec![connected(1, 0, 0), streak(Outcome::NoEcho, 1, 50, 50)], "unsound"),
         ] {
             let reason = unproven(&cell(Allow, streaks)).unwrap();

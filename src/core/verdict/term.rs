@@ -2,6 +2,7 @@
 
 use super::case::{Evidence, contradicts};
 use super::fold::{over_scopes, worst};
+use super::foreign::Doubt;
 use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
 use crate::core::event::Phase;
 use crate::core::fault::reading::Reach;
@@ -19,6 +20,8 @@ enum State {
     Right,
     /// The opposite.
     Wrong,
+    /// What the specification says, for a whole hold, and then the opposite: when.
+    Flapped(String),
     /// It connects as it should, and nothing shows that it could have been otherwise.
     Vacuous,
     /// Nothing, for this reason.
@@ -37,6 +40,27 @@ struct Sight {
 pub(super) struct Judged {
     pub(super) result: TermResult,
     pub(super) nodes: Vec<(String, Verdict)>,
+    /// Whether it looks wrong, and somebody else's policy may be the reason.
+    pub(super) excused: bool,
+}
+
+impl Judged {
+    /// What looks wrong beside somebody else's policy may be that policy's doing; what looks right is the work of ours.
+    fn beside(mut self, bystander: &Doubt) -> Self {
+        self.excused = self.result.verdict.is_failure();
+        let scopes = self.result.scopes.iter_mut().map(|scope| &mut scope.verdict);
+        let nodes = self.nodes.iter_mut().map(|(_, verdict)| verdict);
+        for verdict in scopes.chain(nodes).chain([&mut self.result.verdict]) {
+            if verdict.is_failure() {
+                *verdict = Verdict::Inconclusive;
+            }
+        }
+        if self.excused {
+            self.result.faults.clear();
+            self.result.explanation = format!("{} and may be the reason; {}", bystander.why, self.result.explanation);
+        }
+        self
+    }
 }
 
 /// Judges a term. `explanations` are the faults that explain everything that was seen in the case.
@@ -96,7 +120,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
         latency_ms: latency_ms(evidence, &sights),
         policy: fragment(evidence, term),
     };
-    Judged { nodes: nodes(evidence, term, &sights, failing), result }
+    let judged = Judged { nodes: nodes(evidence, term, &sights, failing), result, excused: false };
+    match &evidence.run.bystander {
+        Some(bystander) => judged.beside(bystander),
+        None => judged,
+    }
 }
 
 /// Every flow and phase on which ignoring the term would show, for each way of ignoring it.
@@ -123,9 +151,15 @@ fn sights(evidence: &Evidence<'_>, term: &Term) -> Vec<Sight> {
 }
 
 fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> State {
+    if let Some(doubt) = &evidence.run.intrusion {
+        return State::Unknown(doubt.why.clone());
+    }
     let sighting = &evidence.flows[flow];
     if let Some(why) = &sighting.unproven {
         return State::Unknown(why.clone());
+    }
+    if let Some(relapse) = &sighting.relapses[phase] {
+        return State::Flapped(relapse.clone());
     }
     let Some(through) = evidence.through(phase, flow) else {
         return State::Unknown(match &sighting.seen[phase] {
@@ -225,6 +259,8 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
         let failing = failing.unwrap_or(Verdict::Inconclusive);
         let mixed = failing.is_failure() && any(|state| *state == State::Right);
         if mixed { Verdict::Partial } else { failing }
+    } else if any(|state| matches!(state, State::Flapped(_))) {
+        Verdict::Flapping
     } else if any(|state| matches!(state, State::Unknown(_))) {
         Verdict::Inconclusive
     } else {
@@ -258,14 +294,28 @@ fn explain(
     explanations: &[FaultAt],
     unrefuted: &[Fault],
 ) -> String {
+    if let Some(doubt) = &evidence.run.intrusion {
+        return doubt.why.clone();
+    }
     let wrong = sights.iter().filter(|sight| sight.state == State::Wrong).count();
     let right = sights.iter().filter(|sight| sight.state == State::Right).count();
     let unknown = sights.iter().find_map(|sight| match &sight.state {
         State::Unknown(why) => Some(why.as_str()),
-        State::Right | State::Wrong | State::Vacuous => None,
+        State::Right | State::Wrong | State::Flapped(_) | State::Vacuous => None,
     });
+    let flapped = sights.iter().filter_map(|sight| match &sight.state {
+        State::Flapped(how) => Some((sight.phase, sight.flow, how)),
+        State::Right | State::Wrong | State::Vacuous | State::Unknown(_) => None,
+    });
+    let flapped: BTreeSet<(usize, usize, &String)> = flapped.collect();
     let vacuous = sights.iter().any(|sight| sight.state == State::Vacuous);
     let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
+    if let (Verdict::Flapping, Some((_, _, how))) = (verdict, flapped.first()) {
+        return match flapped.len() {
+            1 => (*how).clone(),
+            flapped => format!("{how}; so did {} more of its witnesses", flapped - 1),
+        };
+    }
     if verdict.is_failure() && touching.is_empty() {
         return format!(
             "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",

@@ -64,12 +64,14 @@ fn end_of(end: Option<&RunEnd>) -> (words::End, Option<String>) {
 }
 
 fn settings(settings: &RunSettings) -> v1::Settings {
-    let RunSettings { profile, settle_ms, hold_ms, hold_attempts, timeout_ms, lanes, seed, faults } = settings;
+    let RunSettings { profile, settle_ms, hold_ms, hold_attempts, canary_ms, timeout_ms, lanes, seed, faults } =
+        settings;
     v1::Settings {
         profile: profile.clone(),
         settle_ms: *settle_ms,
         hold_ms: *hold_ms,
         hold_attempts: *hold_attempts,
+        canary_ms: *canary_ms,
         timeout_ms: *timeout_ms,
         lanes: *lanes,
         seed: *seed,
@@ -90,11 +92,13 @@ fn case(case: &CaseResult) -> v1::Case {
 }
 
 fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
-    let StepResult { phase, change, converged_ms, duration_ms, cells } = step;
+    let StepResult { phase, change, converged_ms, held_ms, patience_ms, duration_ms, cells } = step;
     v1::Step {
         phase: phase.to_string(),
         change: change.clone(),
         converged_ms: *converged_ms,
+        held_ms: *held_ms,
+        patience_ms: *patience_ms,
         duration_ms: *duration_ms,
         flows: flows(cells),
         wrong_cells: cells.iter().filter(|cell| cell.wrong).map(|one| cell(one, world)).collect(),

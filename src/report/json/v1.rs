@@ -68,6 +68,8 @@ pub struct Settings {
     pub hold_ms: u64,
     /// How many blocked attempts a denied flow must show during the hold.
     pub hold_attempts: u32,
+    /// How long the canary's policies stay in force at least.
+    pub canary_ms: u64,
     /// How long the whole run may take.
     pub timeout_ms: u64,
     /// How many cases run side by side.
@@ -157,6 +159,10 @@ pub struct Step {
     pub change: String,
     /// From the request to the moment since which everything was right; null when it never was.
     pub converged_ms: Option<f64>,
+    /// From the request to the moment at which everything had been right for a whole hold; null when it never was.
+    pub held_ms: Option<f64>,
+    /// How long what was wrong was given to come right; null where that does not apply.
+    pub patience_ms: Option<f64>,
     /// From the request to the end of probing.
     pub duration_ms: f64,
     /// How many flows were probed.

@@ -1,5 +1,6 @@
 //! What a simulated network does: the oracle's word on the policies as its faults read them, some time after each change.
 
+use super::intrusion::Intrusion;
 use super::net::SimNet;
 use crate::core::fault::plan::scope;
 use crate::core::fault::reading::Reading;
@@ -24,17 +25,65 @@ const SLOW: Duration = Duration::from_secs(2);
 pub struct SimOptions {
     /// How many nodes (1 to 250).
     pub nodes: usize,
+    /// The IP families that its pods have.
+    pub families: Vec<Family>,
+    /// Whether there are hosts outside.
+    pub externals: bool,
     /// What is wrong with it.
     pub faults: Vec<FaultAt>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
+    /// A time in which it forgets what it was told.
+    pub lapse: Option<Lapse>,
+    /// How long after a lane was opened its Services become reachable.
+    pub services_after: Duration,
     /// The seed of what it draws.
     pub seed: u64,
+    /// Somebody else's policies that come up.
+    pub intrusions: Vec<Intrusion>,
 }
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { nodes: 2, faults: Vec::new(), delay: Duration::from_millis(100), seed: 1 }
+        Self {
+            nodes: 2,
+            families: vec![Family::Ipv4, Family::Ipv6],
+            externals: true,
+            faults: Vec::new(),
+            delay: Duration::from_millis(100),
+            lapse: None,
+            services_after: Duration::ZERO,
+            seed: 1,
+            intrusions: Vec::new(),
+        }
+    }
+}
+
+/// A time in which an engine forgets what it was told, in every lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Lapse {
+    /// When: since the lane was opened.
+    pub after: Duration,
+    /// How long.
+    pub lasts: Duration,
+    /// Whether everything gets through meanwhile, or nothing.
+    pub open: bool,
+}
+
+impl SimOptions {
+    /// Takes from a world what this network does not have.
+    pub(super) fn bare(&self, world: &mut World) {
+        if !self.externals {
+            world.externals.clear();
+        }
+        let pods = world.pods.iter_mut().flat_map(|pod| {
+            let service = pod.service.as_mut().map(|service| &mut service.addresses);
+            std::iter::once(&mut pod.addresses).chain(service)
+        });
+        let externals = world.externals.iter_mut().map(|external| &mut external.addresses);
+        for addresses in pods.chain(externals) {
+            addresses.retain(|address| self.families.contains(&Family::of(*address)));
+        }
     }
 }
 
@@ -44,6 +93,9 @@ pub(super) struct Engine {
     world: World,
     faults: Vec<FaultAt>,
     delay: Duration,
+    opened: Instant,
+    lapse: Option<Lapse>,
+    services_after: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -99,7 +151,15 @@ impl Engine {
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
         let inner = Inner { views, random, agents: BTreeMap::new() };
-        Self { world, faults, delay: options.delay, inner: Mutex::new(inner) }
+        Self {
+            world,
+            faults,
+            delay: options.delay,
+            opened: Instant::now(),
+            lapse: options.lapse,
+            services_after: options.services_after,
+            inner: Mutex::new(inner),
+        }
     }
 
     pub(super) fn join(&self, endpoint: Endpoint, agent: SimNet) {
@@ -137,6 +197,15 @@ impl Engine {
 
     /// Whether the network lets a packet of this flow through now.
     pub(super) fn passes(&self, flow: &Flow) -> bool {
+        let age = self.opened.elapsed();
+        if flow.path == Path::ClusterIp && age < self.services_after {
+            return false;
+        }
+        if let Some(Lapse { after, lasts, open }) = self.lapse
+            && (after..after + lasts).contains(&age)
+        {
+            return open;
+        }
         let place = scope(&self.world, flow);
         let mut inner = self.lock();
         inner.views.iter_mut().for_each(View::catch_up);

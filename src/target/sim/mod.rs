@@ -6,23 +6,31 @@
 
 mod agents;
 mod engine;
+mod intrusion;
 mod net;
 
-pub use engine::SimOptions;
+pub use engine::{Lapse, SimOptions};
+pub use intrusion::Intrusion;
 
 use crate::core::catalogue::{Blueprint, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
-use crate::target::{Dial, Lane, LaneNames, Stream, Target, TargetError};
+use crate::target::{Alert, Dial, Lane, LaneNames, Stream, Target, TargetError};
 use agents::Agents;
 use engine::Engine;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// A simulated target.
 #[derive(Debug)]
 pub struct SimTarget {
     options: SimOptions,
+    alerts: mpsc::UnboundedSender<Alert>,
+    taken: Mutex<Option<mpsc::UnboundedReceiver<Alert>>>,
+    /// What goes on in the whole cluster.
+    events: Mutex<JoinSet<()>>,
 }
 
 /// A simulated lane.
@@ -31,6 +39,8 @@ pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
     agents: Arc<Agents>,
+    /// What goes on in it by itself; ends with it.
+    _events: JoinSet<()>,
 }
 
 /// The way to the agents of a simulated lane.
@@ -42,7 +52,8 @@ pub struct SimDial {
 impl SimTarget {
     /// A network like this.
     pub fn new(options: SimOptions) -> Self {
-        Self { options }
+        let (alerts, taken) = mpsc::unbounded_channel();
+        Self { options, alerts, taken: Mutex::new(Some(taken)), events: Mutex::default() }
     }
 }
 
@@ -57,12 +68,25 @@ impl Target for SimTarget {
         (1..=self.options.nodes).map(|node| format!("n{node}")).collect()
     }
 
+    fn alerts(&self) -> Option<mpsc::UnboundedReceiver<Alert>> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane.is_none()) {
+            events.spawn(intrusion.clone().loom(self.alerts.clone()));
+        }
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
         furnish(&mut world, &self.nodes());
+        self.options.bare(&mut world);
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
+        let mut events = JoinSet::new();
+        for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane == Some(names.lane)) {
+            events.spawn(intrusion.clone().strike(Arc::clone(&engine), self.alerts.clone()));
+        }
         let agents = Arc::new(Agents::start(names, Arc::clone(&engine)));
-        Ok(SimLane { world, engine, agents })
+        Ok(SimLane { world, engine, agents, _events: events })
     }
 
     async fn close(&self) -> Result<(), TargetError> {

@@ -3,6 +3,7 @@
 mod broken;
 mod embedded;
 mod lanes;
+mod obstacle;
 mod robust;
 mod select;
 mod witness;

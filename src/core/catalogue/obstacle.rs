@@ -1,0 +1,63 @@
+//! Why a case cannot be run in a world.
+
+use super::case::{Action, Case};
+use super::template::Template;
+use crate::core::fault::{Experiment, Fault, plan, reading::Reach, reading::Reading};
+use crate::core::model::flow::Endpoint;
+use crate::core::model::state::State;
+use crate::core::model::world::World;
+use crate::core::oracle::Assumptions;
+
+impl Case {
+    /// Why this case would prove nothing in `world`, which was made with `suffix`; `None` where it can be run.
+    pub fn obstacle(&self, world: &World, suffix: &str) -> Option<String> {
+        self.missing_host(world).or_else(|| self.blindness(world, suffix))
+    }
+
+    /// A policy speaks of a host that is not there. Without the block around it the case would be another one.
+    fn missing_host(&self, world: &World) -> Option<String> {
+        let mut named = self.templates().flat_map(Template::endpoints).map(|(_, endpoint)| endpoint);
+        let missing = named.find(|endpoint| match endpoint {
+            Endpoint::External(id) => world.external(id).is_none_or(|external| external.addresses.is_empty()),
+            Endpoint::Pod(_) | Endpoint::Node(_) => false,
+        })?;
+        Some(if world.externals.is_empty() {
+            format!("it needs a host outside the pod network ({missing}), and this target has none")
+        } else {
+            format!("it needs the host {missing} outside the pod network, which this target does not have")
+        })
+    }
+
+    /// What is left of its policies in this world is such that no traffic can show whether it is enforced.
+    fn blindness(&self, world: &World, suffix: &str) -> Option<String> {
+        if self.property.is_some() {
+            return None;
+        }
+        let instance = self.instantiate(world, suffix);
+        let start = State { policies: Vec::new(), world: world.clone() };
+        let world = instance.setup.iter().fold(start, State::after).world;
+        let assumptions = Assumptions { ip_block_matches_pods: true };
+        let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+        let flows = plan::candidates(&experiment.world);
+        let faithful = Reading::faithful(&experiment);
+        let masked = |id: String| self.masked.iter().any(|masked| masked.term == id);
+        let shows = |reading: &Reading| {
+            (0..experiment.phases().len()).any(|phase| {
+                flows.iter().any(|flow| plan::differ(faithful.answer(phase, flow), reading.answer(phase, flow)))
+            })
+        };
+        let seeing = experiment.terms().iter().filter(|term| !masked(term.id())).any(|term| {
+            let mut readings = Fault::ALL.into_iter().filter_map(|fault| experiment.reading(fault, Reach::Term(term)));
+            readings.any(|reading| shows(&reading))
+        });
+        (!seeing).then(|| "no traffic on this target can show whether its policies are enforced".to_owned())
+    }
+
+    /// Every policy, as often as it is written.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.steps.iter().flat_map(|step| match &step.action {
+            Action::Apply(templates) | Action::Replace(templates) => templates.as_slice(),
+            Action::Delete(_) | Action::Relabel { .. } => &[],
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The canary stays to the last, and tells what lapses meanwhile.
+
+use super::{SEED, Sim, some_cases, story, terms, with};
+use crate::core::catalogue::{Case, Catalogue, Profile};
+use crate::core::event::{Event, Phase, PhaseEnded, RunEvent};
+use crate::core::oracle::Answer;
+use crate::core::verdict::seen::Attempts;
+use crate::core::verdict::{RunResult, Verdict};
+use crate::exit::{ExitStatus, Expect};
+use crate::target::sim::{Lapse, SimOptions};
+use std::time::Duration;
+
+const OTHERS: [&str; 4] = ["default-deny-ingress", "default-deny-egress", "allow-by-pod", "update-closes"];
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The canary beside a few others, for so long.
+fn beside_others(options: SimOptions, least: u64) -> Sim {
+    let mut cases = some_cases(&OTHERS);
+    cases.extend(some_cases(&["canary"]));
+    let mut sim = Sim::new(options, cases);
+    sim.settings.canary = seconds(least);
+    sim
+}
+
+fn lapse(after_ms: u64, lasts_ms: u64, open: bool) -> SimOptions {
+    let (after, lasts) = (Duration::from_millis(after_ms), Duration::from_millis(lasts_ms));
+    SimOptions { lapse: Some(Lapse { after, lasts, open }), ..SimOptions::default() }
+}
+
+fn phases<'a>(events: &'a [RunEvent], case: &'a str) -> impl Iterator<Item = &'a PhaseEnded> {
+    events.iter().filter_map(move |event| match &event.event {
+        Event::PhaseEnded(ended) if ended.case == case => Some(&**ended),
+        _ => None,
+    })
+}
+
+fn held(events: &[RunEvent]) -> &PhaseEnded {
+    phases(events, "canary").find(|ended| ended.phase == Phase::Step(0)).unwrap()
+}
+
+fn verdict(result: &RunResult, case: &str) -> Verdict {
+    result.cases.iter().find(|result| result.id == case).unwrap().verdict
+}
+
+#[track_caller]
+fn others_are_enforced(result: &RunResult) {
+    for case in OTHERS {
+        assert_eq!(verdict(result, case), Verdict::Enforced, "{}", story(result));
+    }
+}
+
+#[test]
+fn its_policies_stay_from_the_first_to_the_last() {
+    for lanes in [2, 4] {
+        let (result, events) = beside_others(SimOptions::default(), 0).lanes(lanes).run();
+        assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+        let held = held(&events);
+        let others: Vec<&PhaseEnded> = OTHERS.iter().flat_map(|case| phases(&events, case)).collect();
+        let first = others.iter().filter(|ended| ended.phase == Phase::Step(0)).map(|ended| ended.ended_us).min();
+        let last = others.iter().map(|ended| ended.ended_us).max();
+        assert!(Some(held.accepted_us) < first && Some(held.ended_us) >= last, "{lanes} lanes");
+        assert_eq!(events.iter().filter(|event| matches!(event.event, Event::LaneOpened { .. })).count(), lanes);
+    }
+}
+
+#[test]
+fn it_stays_for_a_while_even_alone_and_costs_little() {
+    for (cases, lanes) in [(some_cases(&["canary"]), 4), (some_cases(&["default-deny-ingress", "canary"]), 1)] {
+        let mut sim = Sim::new(SimOptions::default(), cases).lanes(lanes);
+        sim.settings.canary = seconds(35);
+        let (result, events) = sim.run();
+        assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+        let held = held(&events);
+        let lasted_us = held.ended_us - held.accepted_us;
+        assert!((35_000_000..37_000_000).contains(&lasted_us), "{lasted_us}");
+        for cell in &held.cells {
+            assert!(cell.streaks.len() <= 3, "{:?}", cell.streaks);
+            let attempts = Attempts::of(cell).count();
+            let expected = if cell.expected == Answer::Deny { 120..200 } else { 7..14 };
+            assert!(expected.contains(&attempts), "{attempts} on {}", cell.flow);
+        }
+        let last = result.cases.iter().flat_map(|case| &case.steps).map(|step| step.duration_ms).fold(0.0, f64::max);
+        assert!(last >= 35_000.0);
+    }
+}
+
+#[test]
+fn a_moment_without_rules_is_flapping() {
+    let (result, _) = beside_others(lapse(20_000, 300, true), 35).run();
+    others_are_enforced(&result);
+    assert_eq!(verdict(&result, "canary"), Verdict::Flapping, "{}", story(&result));
+    assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
+    let isolations: Vec<_> = result.cases.iter().flat_map(|case| &case.terms).filter(|term| term.isolation).collect();
+    let flapping: Vec<_> = isolations.iter().filter(|term| term.verdict == Verdict::Flapping).collect();
+    assert_eq!(flapping.len(), 4, "{}", story(&result));
+    for term in flapping {
+        let said = &term.explanation;
+        assert!(said.contains("was blocked for a whole hold, then got through without any change from 20."), "{said}");
+        assert!(said.contains(" to 20.") && term.faults.is_empty(), "{said}");
+    }
+    assert!(result.behaves_like.is_empty(), "{:?}", result.behaves_like);
+    let nodes: Vec<Verdict> = result.nodes.iter().map(|node| node.verdict).collect();
+    assert_eq!(nodes, [Verdict::Flapping; 2]);
+    let wrong = result.cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells).filter(|cell| cell.wrong);
+    assert!(wrong.count() > 0, "a reader wants to see them");
+}
+
+#[test]
+fn an_engine_that_dies_in_the_middle_is_flapping() {
+    let (result, _) = beside_others(lapse(20_000, 1_000_000, true), 35).run();
+    others_are_enforced(&result);
+    assert_eq!(verdict(&result, "canary"), Verdict::Flapping, "{}", story(&result));
+    let said = result.cases.iter().find(|case| case.id == "canary").unwrap().reason.as_deref().unwrap();
+    assert!(said.contains("to the end"), "{said}");
+}
+
+#[test]
+fn an_outage_of_what_is_open_is_flapping_when_loss_cannot_explain_it() {
+    let flapping = |lasts_ms| {
+        let (result, _) = beside_others(lapse(15_000, lasts_ms, false), 45).run();
+        others_are_enforced(&result);
+        (verdict(&result, "canary"), story(&result))
+    };
+    let (verdict, told) = flapping(15_000);
+    assert_eq!(verdict, Verdict::Flapping, "{told}");
+    assert!(told.contains("attempts in a row failed without any change from"), "{told}");
+    let (verdict, told) = flapping(1_000);
+    assert_eq!(verdict, Verdict::Enforced, "{told}");
+}
+
+#[test]
+fn loss_is_never_flapping() {
+    for seed in 0..20 {
+        let options = SimOptions { seed, ..with("packet-loss") };
+        let mut sim = Sim::new(options, some_cases(&["canary", "default-deny-egress"])).seed(seed);
+        sim.settings.canary = seconds(60);
+        let (result, _) = sim.run();
+        let flapping = terms(&result, |verdict| verdict == Verdict::Flapping);
+        assert!(flapping.is_empty(), "{seed}: {}", story(&result));
+        assert_eq!(result.verdict, Verdict::Enforced, "{seed}: {}", story(&result));
+    }
+}
+
+fn standard() -> Vec<Case> {
+    Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect()
+}
+
+fn patiently(options: SimOptions) -> (RunResult, Vec<RunEvent>) {
+    let mut sim = Sim::new(options, standard()).seed(SEED);
+    sim.settings.settle = seconds(60);
+    let (result, events) = sim.run();
+    eprintln!("{} s: {}", result.duration_us / 1_000_000, result.headline);
+    (result, events)
+}
+
+fn patiences(events: &[RunEvent]) -> Vec<u64> {
+    let patience = |event: &RunEvent| match &event.event {
+        Event::PhaseEnded(ended) => ended.patience_us,
+        _ => None,
+    };
+    events.iter().filter_map(patience).collect()
+}
+
+#[test]
+fn where_nothing_is_enforced_nobody_waits_for_it() {
+    let (result, events) = patiently(with("no-engine"));
+    for term in result.cases.iter().flat_map(|case| &case.terms) {
+        let verdict = if term.isolation { Verdict::Ignored } else { Verdict::Inconclusive };
+        assert_eq!(term.verdict, verdict, "{} {}", term.id, term.explanation);
+    }
+    assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
+    assert_eq!(ExitStatus::of(&result, Some(Expect::Ignored), &[]), ExitStatus::Enforced);
+    let note =
+        "nothing is enforced: the canary's policies had no effect within 60 s, so other cases were given 5 s each";
+    assert!(result.notes.iter().any(|said| said == note), "{:?}", result.notes);
+    assert!(patiences(&events).contains(&5_000_000));
+    // Without the canary this takes more than 1,000 s.
+    assert!(result.duration_us < 300_000_000, "{} s", result.duration_us / 1_000_000);
+}
+
+#[test]
+fn where_something_is_enforced_or_late_everybody_waits() {
+    for options in [with("ignore-egress"), SimOptions { delay: seconds(50), ..SimOptions::default() }] {
+        let (result, events) = patiently(options);
+        assert!(patiences(&events).iter().all(|patience| *patience == 60_000_000));
+        assert!(!result.notes.iter().any(|note| note.contains("nothing is enforced")), "{:?}", result.notes);
+    }
+}

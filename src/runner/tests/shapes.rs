@@ -1,0 +1,89 @@
+//! Targets that have less than others: one family, one node, no host outside.
+
+use super::{Sim, some_cases, story, with};
+use crate::core::catalogue::{Case, Catalogue, Profile};
+use crate::core::model::flow::Family;
+use crate::core::verdict::{RunResult, Verdict};
+use crate::exit::{ExitStatus, Expect};
+use crate::target::sim::SimOptions;
+use std::time::Duration;
+
+fn standard() -> Vec<Case> {
+    Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect()
+}
+
+/// Every shape, each with a name.
+fn shapes() -> Vec<(&'static str, SimOptions)> {
+    let whole = SimOptions::default;
+    vec![
+        ("IPv4 only", SimOptions { families: vec![Family::Ipv4], ..whole() }),
+        ("IPv6 only", SimOptions { families: vec![Family::Ipv6], ..whole() }),
+        ("one node", SimOptions { nodes: 1, ..whole() }),
+        ("five nodes", SimOptions { nodes: 5, ..whole() }),
+        ("nothing outside", SimOptions { externals: false, ..whole() }),
+        ("least", SimOptions { families: vec![Family::Ipv4], nodes: 1, externals: false, ..whole() }),
+    ]
+}
+
+fn skipped(result: &RunResult) -> Vec<&str> {
+    let skipped = result.cases.iter().filter(|case| case.verdict == Verdict::Skipped);
+    skipped.map(|case| case.id.as_str()).collect()
+}
+
+#[test]
+fn a_healthy_network_of_any_shape_is_enforced() {
+    for (shape, options) in shapes() {
+        let outside = options.externals;
+        let (result, _) = Sim::new(options, standard()).run();
+        assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Enforced, "{shape}: {}", story(&result));
+        for case in result.cases.iter().filter(|case| case.verdict != Verdict::Skipped) {
+            let odd = case.terms.iter().find(|term| term.verdict != Verdict::Enforced);
+            assert!(odd.is_none(), "{shape}: {}", story(&result));
+        }
+        let needing: &[&str] = if outside { &[] } else { &["ip-block-outside", "ip-block-except-outside"] };
+        assert_eq!(skipped(&result), needing, "{shape}: {}", story(&result));
+        for case in result.cases.iter().filter(|case| case.verdict == Verdict::Skipped) {
+            let why = "it needs a host outside the pod network (external:echo), and this target has none";
+            assert_eq!(case.reason.as_deref(), Some(why), "{shape}");
+        }
+        assert_eq!(result.headline.contains("; 2 cases skipped"), !outside, "{shape}: {}", result.headline);
+    }
+}
+
+#[test]
+fn a_network_of_any_shape_without_an_engine_is_found_out() {
+    for (shape, options) in shapes() {
+        let (result, _) = Sim::new(SimOptions { faults: with("no-engine").faults, ..options }, standard()).run();
+        assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced, "{shape}: {}", story(&result));
+        let expected = ExitStatus::of(&result, Some(Expect::Ignored), &[]);
+        assert_eq!(expected, ExitStatus::Enforced, "{shape}: {}", story(&result));
+    }
+}
+
+#[test]
+fn services_that_become_reachable_late_are_waited_for_once() {
+    for (after, verdict) in [(8, Verdict::Enforced), (40, Verdict::Inconclusive)] {
+        let options = SimOptions { services_after: Duration::from_secs(after), ..SimOptions::default() };
+        let mut sim = Sim::new(options, some_cases(&["default-deny-ingress", "default-deny-egress", "allow-by-pod"]));
+        sim.settings.settle = Duration::from_secs(60);
+        let (result, _) = sim.lanes(1).run();
+        assert_eq!(result.cases[0].verdict, verdict, "{after} s: {}", story(&result));
+        let waited = result.cases[0].steps[0].duration_ms / 1_000.0;
+        assert!((8.0..32.0).contains(&waited), "{after} s: {waited}");
+        if verdict == Verdict::Enforced {
+            assert_eq!(result.verdict, verdict, "{}", story(&result));
+        } else {
+            // Whoever still waits now, waits for what never comes.
+            let waited = result.cases[1].steps[0].duration_ms / 1_000.0;
+            assert!((5.0..7.0).contains(&waited), "{after} s: {waited}");
+        }
+    }
+}
+
+#[test]
+fn a_run_of_nothing_but_skipped_cases_proves_nothing() {
+    let cases = standard().into_iter().filter(|case| case.id.starts_with("ip-block-") && case.id.ends_with("outside"));
+    let (result, _) = Sim::new(SimOptions { externals: false, ..SimOptions::default() }, cases.collect()).run();
+    assert_eq!(skipped(&result).len(), 2);
+    assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Inconclusive);
+}
