@@ -174,3 +174,13 @@ fn every_endpoint_of_the_sample_world_has_both_families() {
         assert!([Family::Ipv4, Family::Ipv6].iter().all(|family| world.address(&end, *family).is_some()), "{end}");
     }
 }
+
+#[test]
+fn a_block_of_a_family_that_nothing_has_is_gone() {
+    let mut world = world();
+    let pods = world.pods.iter_mut().map(|pod| &mut pod.addresses);
+    let ends = pods.chain(world.externals.iter_mut().map(|external| &mut external.addresses));
+    ends.for_each(|addresses| addresses.retain(IpAddr::is_ipv4));
+    let kept = blocks("ip-block-except-pods", &world).concat();
+    assert!(kept.len() == 1 && kept[0].starts_with("0.0.0.0/0"), "{kept:?}");
+}
