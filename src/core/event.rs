@@ -108,8 +108,11 @@ pub struct RunStarted {
     pub tool_version: String,
     /// `lab`, `sim` or `cluster`.
     pub target: String,
-    /// The nodes that can be probed.
+    /// The nodes that are probed.
     pub nodes: Vec<String>,
+    /// The nodes that the target has besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<Untested>,
     /// When, by the wall clock (RFC 3339, UTC).
     pub started_at: String,
     /// The settings that shape what can be concluded.

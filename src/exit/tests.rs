@@ -44,6 +44,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             tool_version: "0".into(),
             target: "lab".into(),
             nodes: vec!["n1".into()],
+            untested: Vec::new(),
             started_at: String::new(),
             settings: RunSettings {
                 profile: "quick".into(),
@@ -73,7 +74,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             steps: Vec::new(),
             terms,
         }],
-        nodes: vec![NodeResult { name: "n1".into(), verdict }],
+        nodes: vec![NodeResult { name: "n1".into(), verdict, reason: None }],
         notes: Vec::new(),
     }
 }
@@ -118,7 +119,7 @@ fn only_fail_on_fails_a_run_that_passes() {
     check(sentence, &skipped, None, &[FailOn::Skipped], E::NotEnforced);
 
     let mut untested = folded(V::Enforced);
-    untested.nodes.push(NodeResult { name: "n2".into(), verdict: V::Skipped });
+    untested.nodes.push(NodeResult { name: "n2".into(), verdict: V::Skipped, reason: None });
     check(sentence, &untested, None, &[], E::Enforced);
     check(sentence, &untested, None, &[FailOn::Skipped], E::NotEnforced);
 

@@ -3,7 +3,7 @@
 use super::canary::{self, Watch};
 use super::clock::micros;
 use super::lane::Shared;
-use super::phase::{Agents, Goal, Lost};
+use super::phase::{Agents, Goal, Lost, Observed};
 use crate::core::catalogue::{Case, Instance};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::{Experiment, plan};
@@ -130,18 +130,14 @@ impl<L: Lane> Work<'_, L> {
         let world = self.experiment.world.clone();
         let room = self.shared.budget.reserve(&world, &cells, |cell| expected_entries(goal, cell)).await;
 
-        let requested_us = clock.now_us();
-        if let Some(change) = self.experiment.change(phase) {
-            self.lane.apply(change).await?;
-        }
-        let accepted_us = clock.now_us();
-        let (shared, lane) = (self.shared, self.number);
-        let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
-        let baseline = self.baseline_of(&cells);
-        let mut observed = self
-            .agents
-            .observe(&world, &mut cells, &baseline, goal, &self.shared.settings, accepted_us, on_progress)
-            .await?;
+        let (requested_us, accepted_us, mut observed) = match self.probe(phase, &world, &mut cells).await {
+            Ok(probed) => probed,
+            Err(error) => {
+                // What it has left in connection tracking is unknown.
+                self.shared.budget.expire(room).await;
+                return Err(error);
+            }
+        };
         self.shared.budget.settle(room, &world, &cells).await;
         drop(turn);
         if self.case.canary && phase == Phase::Step(self.experiment.steps.len() - 1) {
@@ -192,6 +188,29 @@ impl<L: Lane> Work<'_, L> {
         Ok(outcome?)
     }
 
+    /// Makes the phase's change and probes until enough was seen; with the times of the request and of its acceptance.
+    async fn probe(
+        &mut self,
+        phase: Phase,
+        world: &World,
+        cells: &mut [Cell],
+    ) -> Result<(u64, u64, Observed), CaseError> {
+        let clock = self.agents.clock;
+        let requested_us = clock.now_us();
+        if let Some(change) = self.experiment.change(phase) {
+            self.lane.apply(change).await?;
+        }
+        let accepted_us = clock.now_us();
+        let (shared, lane) = (self.shared, self.number);
+        let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
+        let baseline = self.baseline_of(cells);
+        let observed = self
+            .agents
+            .observe(world, cells, &baseline, goal(phase), &shared.settings, accepted_us, on_progress)
+            .await?;
+        Ok((requested_us, accepted_us, observed))
+    }
+
     /// What is wrong is tried again while no other lane probes: load must not look like policy.
     async fn again_alone(&mut self, ended: &mut PhaseEnded) -> Result<(), CaseError> {
         let settings = self.shared.settings.recorded();
@@ -237,11 +256,11 @@ impl<L: Lane> Work<'_, L> {
 }
 
 /// How many connections a cell will usually make in a phase: one to show that it is open, one more to show that it still
-/// is at the end of the hold.
+/// is at the end of the hold; what must be blocked, until it is.
 fn expected_entries(goal: Goal, cell: &Cell) -> u32 {
     match (goal, cell.expected) {
-        (Goal::Step, Answer::Allow) => 2,
-        (Goal::Step, Answer::Deny | Answer::Undefined(_)) | (Goal::Baseline | Goal::Removal | Goal::Alone, _) => 1,
+        (Goal::Step, Answer::Allow | Answer::Deny) => 2,
+        (Goal::Step, Answer::Undefined(_)) | (Goal::Baseline | Goal::Removal | Goal::Alone, _) => 1,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Dial, Lane, LaneNames, Target, TargetError, identity, listen_ports};
+use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -225,10 +226,9 @@ async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, n
 
 async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
     let (sender, inbox) = mpsc::channel(INBOX);
-    let mut links = BTreeMap::new();
     let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
     let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-    for endpoint in pods.chain(externals) {
+    let opening = pods.chain(externals).map(|endpoint| {
         let peer = Peer {
             endpoint: endpoint.clone(),
             identity: identity(&suffix, &endpoint),
@@ -237,11 +237,15 @@ async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: St
             clock: shared.clock,
             dial: dial.clone(),
         };
-        let link = Link::open(peer, sender.clone(), Arc::clone(&shared.resumed))
-            .await
-            .map_err(|cause| LaneError::Agent { endpoint: endpoint.clone(), cause })?;
-        links.insert(endpoint, link);
-    }
+        let link = Link::open(peer, sender.clone(), Arc::clone(&shared.resumed));
+        async move {
+            match link.await {
+                Ok(link) => Ok((endpoint, link)),
+                Err(cause) => Err(LaneError::Agent { endpoint, cause }),
+            }
+        }
+    });
+    let links: BTreeMap<Endpoint, Link> = try_join_all(opening).await?.into_iter().collect();
     Ok(Agents {
         suffix,
         links,

@@ -139,8 +139,8 @@ impl Agents {
         let index: BTreeMap<Flow, usize> =
             cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
-        let pace = pace(goal, cells, settings);
-        self.begin(world, cells, |_| pace).await;
+        let longest = longest_pause(cells, settings.lanes);
+        self.begin(world, cells, |cell| pace(goal, cell, longest)).await;
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
         let (standing, settle) = loop {
@@ -399,14 +399,15 @@ impl Agents {
     }
 }
 
-/// When the flows of a phase are tried again.
-fn pace(goal: Goal, cells: &[Cell], settings: &Settings) -> Pace {
+/// When a flow of a phase is tried again. `longest` is the pause that keeps connection tracking within its budget.
+fn pace(goal: Goal, cell: &Cell, longest: Duration) -> Pace {
     let brisk = Duration::from_millis(100);
-    let (first, longest) = match goal {
-        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
-        Goal::Baseline | Goal::Removal => (brisk, longest_pause(cells, settings.lanes)),
+    let (first, longest) = match (goal, cell.expected) {
+        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early. And what must
+        // be blocked gets through until the change has taken effect, which is not to be waited for longer than it takes.
+        (Goal::Baseline | Goal::Removal, _) | (Goal::Step, Answer::Deny) => (brisk, longest),
         // One success now and one before a hold of a second is over.
-        Goal::Step | Goal::Alone => (7 * brisk, longest_pause(cells, settings.lanes).max(7 * brisk)),
+        (Goal::Step, Answer::Allow | Answer::Undefined(_)) | (Goal::Alone, _) => (7 * brisk, longest.max(7 * brisk)),
     };
     Pace {
         deadline_ms: wire_ms(ATTEMPT_DEADLINE),

@@ -68,6 +68,7 @@ pub async fn run<T: Target>(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         target: target.kind().to_owned(),
         nodes: target.nodes(),
+        untested: target.untested(),
         started_at,
         settings: settings.recorded(),
         cases: cases.iter().map(|case| case.id.clone()).collect(),

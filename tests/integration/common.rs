@@ -188,7 +188,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
             features.push(FeatureResult { feature: term.feature.clone(), verdict: term.verdict });
         }
     }
-    let nodes = ["n1", "n2"].map(|name| NodeResult { name: name.into(), verdict }).into();
+    let nodes = ["n1", "n2"].map(|name| NodeResult { name: name.into(), verdict, reason: None }).into();
     RunResult {
         run: RunStarted {
             schema: SCHEMA.into(),
@@ -196,6 +196,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
             tool_version: "0.1.0".into(),
             target: "lab".into(),
             nodes: vec!["n1".into(), "n2".into()],
+            untested: Vec::new(),
             started_at: "2026-11-23T20:00:00Z".into(),
             settings: RunSettings {
                 profile: "standard".into(),

@@ -53,6 +53,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         tool_version: "0.1.0".into(),
         target: "lab".into(),
         nodes: vec!["n1".into(), "n2".into()],
+        untested: Vec::new(),
         started_at: "2026-11-23T20:00:00Z".into(),
         settings,
         cases: vec!["deny-egress".into()],

@@ -102,6 +102,8 @@ pub struct NodeResult {
     pub name: String,
     /// Folded over the witnesses that this node decides: ingress at the receiver's, egress at the sender's.
     pub verdict: Verdict,
+    /// Why it was not tested, if it was not and that is known.
+    pub reason: Option<String>,
 }
 
 /// A case's verdict and all that led to it.

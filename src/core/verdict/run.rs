@@ -5,7 +5,9 @@ use super::fold::worst;
 use super::foreign::Foreign;
 use super::seen::Attempts;
 use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, term};
-use crate::core::event::{CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted};
+use crate::core::event::{
+    CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested,
+};
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Family, Path, Protocol};
@@ -62,7 +64,13 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
                 .get(name)
                 .and_then(|verdicts| super::fold::over_scopes(verdicts))
                 .unwrap_or(Verdict::Skipped),
+            reason: None,
         })
+        .chain(run.untested.iter().map(|Untested { node, reason }| NodeResult {
+            name: node.clone(),
+            verdict: Verdict::Skipped,
+            reason: Some(reason.clone()),
+        }))
         .collect();
     Ok(RunResult {
         headline: headline(run, verdict, &cases, &behaves_like, &doubted),
@@ -364,7 +372,16 @@ fn headline(
     let skipped = cases.iter().filter(|case| case.verdict == Verdict::Skipped).count();
     let enforced = terms.iter().filter(|verdict| **verdict == Verdict::Enforced).count();
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let nodes = count(run.nodes.len(), "node");
+    let nodes = match run.untested.as_slice() {
+        [] => count(run.nodes.len(), "node"),
+        [Untested { node, reason }] => {
+            format!("{} of {} nodes; 1 not tested ({node}: {reason})", run.nodes.len(), run.nodes.len() + 1)
+        }
+        many => {
+            let all = run.nodes.len() + many.len();
+            format!("{} of {all} nodes; {} not tested", run.nodes.len(), many.len())
+        }
+    };
     let mut text = format!(
         "{verdict}: {enforced} of {} enforced in {} on {nodes}",
         count(terms.len(), "term"),

@@ -45,7 +45,11 @@ impl From<&RunResult> for v1::Report {
             cases: cases.iter().map(case).collect(),
             nodes: nodes
                 .iter()
-                .map(|node| v1::Node { name: node.name.clone(), verdict: node.verdict.into() })
+                .map(|node| v1::Node {
+                    name: node.name.clone(),
+                    verdict: node.verdict.into(),
+                    reason: node.reason.clone(),
+                })
                 .collect(),
             startup: Vec::new(),
             notes: notes.clone(),

@@ -120,6 +120,8 @@ pub struct Node {
     pub name: String,
     /// Folded over what this node had to enforce.
     pub verdict: Verdict,
+    /// Why it was not tested, where that is so and known.
+    pub reason: Option<String>,
 }
 
 /// A window after a pod's start.

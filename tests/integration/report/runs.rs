@@ -145,7 +145,9 @@ pub(crate) fn hostile() -> RunResult {
     let mut case = case(&"c".repeat(63), &format!("A {evil} title"), Verdict::Ignored, steps, vec![term]);
     case.world = Some(world);
     let mut result = run(Verdict::Ignored, "hostile", vec![case]);
-    result.nodes = [long.as_str(), evil].map(|name| NodeResult { name: name.into(), verdict: Verdict::Ignored }).into();
+    result.nodes = [long.as_str(), evil]
+        .map(|name| NodeResult { name: name.into(), verdict: Verdict::Ignored, reason: None })
+        .into();
     result.notes = vec![evil.into()];
     assert!(result.cases[0].steps[0].cells.iter().all(|cell| matches!(cell.cell.flow.from, Endpoint::Pod(_))));
     result
