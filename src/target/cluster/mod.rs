@@ -38,12 +38,16 @@ use nodes::{Candidate, Survey};
 use objects::{PodStyle, Program};
 use open::Maker;
 use placement::Placement;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::RwLock;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, RwLock};
 
 /// The API group by which a platform shows that it gives pods their user ids.
 const ASSIGNS_USERS: &str = "security.openshift.io";
+
+/// How long the pods of one lane may have the nodes to themselves.
+const HEAD_START: Duration = Duration::from_secs(5);
 
 /// How a cluster is to be probed.
 #[derive(Clone, Debug)]
@@ -74,8 +78,10 @@ pub struct ClusterTarget {
     nodes: Vec<Node>,
     untested: Vec<Untested>,
     alerts: UnboundedSender<Alert>,
-    heard: Mutex<Option<UnboundedReceiver<Alert>>>,
-    watches: Mutex<Vec<foreign::Watch>>,
+    heard: StdMutex<Option<UnboundedReceiver<Alert>>>,
+    watches: StdMutex<Vec<foreign::Watch>>,
+    /// Lanes get their worlds one after the other, so that the first can work while the others' pods start.
+    queue: Arc<Mutex<()>>,
     /// Whoever creates holds it for reading, so that removal begins when nothing is being created any more.
     gate: Arc<RwLock<()>>,
 }
@@ -119,8 +125,9 @@ impl ClusterTarget {
             placement,
             untested,
             alerts,
-            heard: Mutex::new(Some(heard)),
-            watches: Mutex::default(),
+            heard: StdMutex::new(Some(heard)),
+            watches: StdMutex::default(),
+            queue: Arc::default(),
             gate: Arc::default(),
         })
     }
@@ -174,6 +181,8 @@ impl Target for ClusterTarget {
     }
 
     async fn open_lane(&self, names: LaneNames) -> Result<ClusterLane, TargetError> {
+        // Where pods are slow to start for other reasons than the others beside them, waiting gains nothing.
+        let turn = tokio::time::timeout(HEAD_START, Arc::clone(&self.queue).lock_owned()).await;
         let opening = Arc::clone(&self.gate).read_owned().await;
         let world = self.world(&names);
         if names.lane == 0 {
@@ -192,7 +201,8 @@ impl Target for ClusterTarget {
             let created = maker.create(world, &names).await?;
             drop(opening);
             let world = maker.started(created, progress).await?;
-            let shared = Arc::new(Mutex::new(world));
+            drop(turn);
+            let shared = Arc::new(StdMutex::new(world));
             let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts);
             Ok(ClusterLane::new(maker.client, maker.tag, shared, watches))
         });
