@@ -12,3 +12,4 @@ mod purity;
 mod readme;
 mod record;
 mod report;
+mod rights;
