@@ -48,7 +48,7 @@ pub enum Command {
     Lab(Box<lab::LabArgs>),
     /// Render a recorded run again
     ///
-    /// Reads the event log that `papertiger lab --record` wrote and judges it as the end of the run did, with the same
+    /// Reads the event log that `--record` wrote and judges it as the end of the run did, with the same
     /// report and the same exit code.
     Report(report::ReportArgs),
     /// Remove what broken-off runs have left in a cluster

@@ -39,7 +39,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::duration)]
     #[arg(env = "PAPERTIGER_TIMEOUT", hide_env = true, help_heading = "Pace")]
     timeout: Duration,
-    /// How many cases run side by side, 1 to 32 [default: as many as this machine carries]
+    /// How many cases run side by side, 1 to 32 [default: as many as there is room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32), env = "PAPERTIGER_LANES")]
     #[arg(hide_env = true, help_heading = "Pace")]
     lanes: Option<u8>,

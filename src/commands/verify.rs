@@ -35,7 +35,7 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
             ClusterTarget::survey(connection, options).await
         };
         // Nothing has been created yet, so a signal needs no clean-up.
-        let target = tokio::select! {
+        let mut target = tokio::select! {
             target = survey => target?,
             Some(interrupt) = interrupts.recv() => return Ok(match interrupt {
                 Interrupt::Sigint => ExitStatus::Interrupted,
@@ -46,7 +46,7 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
             Profile::Quick => Duration::ZERO,
             Profile::Standard | Profile::Full => CANARY,
         };
-        job.settings.lanes = lanes.unwrap_or(MOST_LANES).min(target.room());
+        job.settings.lanes = target.settle_on(lanes.unwrap_or(MOST_LANES));
         match reporters {
             Some(reporters) => watch(target, job, reporters, gate, interrupts).await,
             None => print(&target, &job),

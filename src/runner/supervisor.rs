@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 /// How long cleaning up may take.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(60);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(90);
 
 /// A request to end the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

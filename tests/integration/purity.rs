@@ -9,7 +9,7 @@ struct Rule {
     forbidden: &'static [&'static str],
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 8] = [
     Rule {
         part: "src/core",
         forbidden: &[
@@ -24,6 +24,7 @@ const RULES: [Rule; 5] = [
             "SystemTime",
             "kube::",
             "rtnetlink",
+            "k8s_openapi",
             "nix::",
             "socket2",
             "anyhow",
@@ -55,7 +56,13 @@ const RULES: [Rule; 5] = [
             "crate::exit",
         ],
     },
-    Rule { part: "src/report", forbidden: &["crate::runner", "crate::target", "crate::commands", "crate::agent"] },
+    Rule {
+        part: "src/report",
+        forbidden: &["crate::runner", "crate::target", "crate::commands", "crate::agent", "kube::", "k8s_openapi"],
+    },
+    Rule { part: "src/cli", forbidden: &["crate::runner", "crate::commands", "kube::", "k8s_openapi", "tokio"] },
+    Rule { part: "src/commands", forbidden: &["kube::", "k8s_openapi"] },
+    Rule { part: "src/target/lab", forbidden: &["kube::", "k8s_openapi"] },
     Rule {
         part: "src/agent",
         forbidden: &[
@@ -67,13 +74,15 @@ const RULES: [Rule; 5] = [
             "crate::target",
             "anyhow",
             "clap",
+            "kube::",
+            "k8s_openapi",
             "nix::",
             "rtnetlink",
         ],
     },
     Rule {
         part: "src/runner",
-        forbidden: &["crate::cli", "crate::commands", "crate::report", "target::lab", "kube::"],
+        forbidden: &["crate::cli", "crate::commands", "crate::report", "target::lab", "kube::", "k8s_openapi"],
     },
 ];
 

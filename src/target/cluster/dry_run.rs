@@ -9,6 +9,7 @@ use crate::core::model::change::Change;
 use crate::core::model::policy::Policy;
 use crate::core::model::world::World;
 use crate::target::{LaneNames, TargetError};
+use k8s_openapi::api::core::v1 as core;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -53,6 +54,10 @@ impl ClusterTarget {
                     let note = format!("{lane}; its binaryData.agent, {size} bytes, is left out here");
                     append(text, &note, &objects::agent(&maker.tag, namespace, arch, &[]))?;
                 }
+            }
+            if let Some(secret) = &maker.pull_secret {
+                let copy = core::Secret { data: None, ..objects::pull_secret(&maker.tag, namespace, secret) };
+                append(text, &format!("{lane}; its data, those of the original, are left out here"), &copy)?;
             }
             for pod in pods {
                 append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;

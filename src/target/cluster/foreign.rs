@@ -18,9 +18,11 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc::UnboundedSender;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinHandle;
 
 /// Groups with kinds of policies beside NetworkPolicy, and these kinds' plural names. What exists of them is found out.
@@ -45,8 +47,12 @@ impl Drop for Watch {
     }
 }
 
-/// Watches the NetworkPolicies in the namespaces of one lane. Those of this run are its own.
-pub(super) fn in_lane(
+/// How long a watch may take to tell what is there already.
+const FIRST_LIST: Duration = Duration::from_secs(5);
+
+/// Watches the NetworkPolicies in the namespaces of one lane, and returns when those that are there have been told of.
+/// Those of this run are its own.
+pub(super) async fn in_lane(
     client: &Client,
     run: &str,
     lane: u32,
@@ -54,6 +60,7 @@ pub(super) fn in_lane(
     alerts: &UnboundedSender<Alert>,
 ) -> Vec<Watch> {
     let namespaces = lock(world).namespaces.clone();
+    let (listing, listed) = mpsc::channel(1);
     let watch = |namespace: Namespace| {
         let api = Api::<NetworkPolicy>::namespaced(client.clone(), &namespace.name);
         let config = watcher::Config::default().labels(&format!("{RUN}!={run}"));
@@ -64,12 +71,21 @@ pub(super) fn in_lane(
             pods: selected(policy, &namespace.id, &lock(&world)),
             present: true,
         };
-        Watch(tokio::spawn(report(api, config, describe, alerts)))
+        Watch(tokio::spawn(report(api, config, describe, alerts, listing.clone())))
     };
-    namespaces.into_iter().map(watch).collect()
+    let watches = namespaces.into_iter().map(watch).collect();
+    drop(listing);
+    told(listed).await;
+    watches
 }
 
-/// Watches every other kind of policy that this cluster has. `ours` are namespaces such as lanes have.
+/// Waits until every watch has told what was there when it began.
+async fn told(mut listed: mpsc::Receiver<Infallible>) {
+    // Nothing is ever sent: each watch holds a sender until it has listed.
+    let _ = tokio::time::timeout(FIRST_LIST, listed.recv()).await;
+}
+
+/// Watches every other kind of policy that this cluster has, and returns when those that are there have been told of. `ours` are namespaces such as lanes have.
 pub(super) async fn in_cluster(
     client: &Client,
     run: &str,
@@ -77,6 +93,7 @@ pub(super) async fn in_cluster(
     alerts: &UnboundedSender<Alert>,
 ) -> Vec<Watch> {
     let mut watches = Vec::new();
+    let (listing, listed) = mpsc::channel(1);
     let Ok(groups) = client.list_api_groups().await else { return watches };
     for (group, plurals) in KINDS {
         if !groups.groups.iter().any(|found| found.name == group) {
@@ -87,9 +104,11 @@ pub(super) async fn in_cluster(
             if !plurals.contains(&resource.plural.as_str()) {
                 continue;
             }
-            watches.push(kind(client, resource, run.to_owned(), ours.to_vec(), alerts));
+            watches.push(kind(client, resource, run.to_owned(), ours.to_vec(), alerts, listing.clone()));
         }
     }
+    drop(listing);
+    told(listed).await;
     watches
 }
 
@@ -99,6 +118,7 @@ fn kind(
     run: String,
     ours: Vec<Namespace>,
     alerts: &UnboundedSender<Alert>,
+    listing: mpsc::Sender<Infallible>,
 ) -> Watch {
     let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
     let kind = format!("{}.{}", resource.kind, resource.group);
@@ -109,7 +129,7 @@ fn kind(
         let pods = (elsewhere || spares(object, &ours)).then(Vec::new);
         ForeignPolicy { lane, object: named(&kind, object), pods, present: true }
     };
-    Watch(tokio::spawn(report(api, watcher::Config::default(), describe, alerts.clone())))
+    Watch(tokio::spawn(report(api, watcher::Config::default(), describe, alerts.clone(), listing)))
 }
 
 /// Tells of every object that comes, changes what it selects, or goes. The watch begins again when it is broken off, and
@@ -119,12 +139,14 @@ async fn report<K>(
     config: watcher::Config,
     describe: impl Fn(&K) -> ForeignPolicy,
     alerts: UnboundedSender<Alert>,
+    listing: mpsc::Sender<Infallible>,
 ) where
     K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut known: BTreeMap<String, ForeignPolicy> = BTreeMap::new();
     let mut listed: BTreeSet<String> = BTreeSet::new();
+    let mut listing = Some(listing);
     // Nobody listens any more only when the run has ended.
     let tell = |policy: &ForeignPolicy| drop(alerts.send(Alert::Foreign(policy.clone())));
     while let Some(event) = events.next().await {
@@ -149,9 +171,10 @@ async fn report<K>(
                 for gone in gone.iter().filter_map(|name| known.remove(name)) {
                     tell(&ForeignPolicy { present: false, ..gone });
                 }
+                drop(listing.take());
             }
             // The watch is begun again after a pause. Whoever may not list a kind at all never sees one.
-            Err(_) => {}
+            Err(_) => drop(listing.take()),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct ClusterLane {
     world: World,
     /// The same world, for those who judge other people's policies by it.
     shared: Arc<Mutex<World>>,
+    /// Whether its objects stay where they are.
+    keep: bool,
     _watches: Vec<Watch>,
 }
 
@@ -40,9 +42,9 @@ impl Debug for ClusterLane {
 }
 
 impl ClusterLane {
-    pub(super) fn new(client: Client, tag: Tag, shared: Arc<Mutex<World>>, watches: Vec<Watch>) -> Self {
+    pub(super) fn new(client: Client, tag: Tag, shared: Arc<Mutex<World>>, keep: bool, watches: Vec<Watch>) -> Self {
         let world = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { client, tag, world, shared, _watches: watches }
+        Self { client, tag, world, shared, keep, _watches: watches }
     }
 
     /// The API for the policies of a namespace, by its short name, and the namespace's real one.
@@ -195,6 +197,9 @@ impl Lane for ClusterLane {
     }
 
     async fn close(self) -> Result<(), TargetError> {
+        if self.keep {
+            return Ok(());
+        }
         remove::begin(&self.client, self.world.namespaces.into_iter().map(|namespace| namespace.name)).await
     }
 }

@@ -22,7 +22,7 @@ pub use client::{Access, Connection};
 pub use lane::{ClusterDial, ClusterLane};
 pub use placement::NodeChoice;
 pub use remove::Remains;
-pub use rights::{CLEANUP_RIGHTS, RIGHTS, Right};
+pub use rights::{CLEANUP_RIGHTS, PULL_SECRET_RIGHTS, RIGHTS, Right};
 
 use crate::core::catalogue::Blueprint;
 use crate::core::event::Untested;
@@ -48,6 +48,9 @@ const ASSIGNS_USERS: &str = "security.openshift.io";
 
 /// How long the pods of one lane may have the nodes to themselves.
 const HEAD_START: Duration = Duration::from_secs(5);
+
+/// How long the end of a run waits for what it was creating.
+const CREATES_END: Duration = Duration::from_secs(20);
 
 /// How a cluster is to be probed.
 #[derive(Clone, Debug)]
@@ -106,7 +109,10 @@ impl ClusterTarget {
 
         let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
         let secret = match &options.pull_secret {
-            Some(name) => Some(pull_secret(&connection, name).await?),
+            Some(name) => {
+                rights::check(&client, &PULL_SECRET_RIGHTS).await?;
+                Some(pull_secret(&connection, name).await?)
+            }
             None => None,
         };
         let style = PodStyle { program, tolerations, pull_secret: secret.as_ref().map(ResourceExt::name_any) };
@@ -132,9 +138,18 @@ impl ClusterTarget {
         })
     }
 
-    /// How many lanes the nodes have room for.
-    pub fn room(&self) -> usize {
-        self.placement.lanes()
+    /// Settles on a number of lanes, as many as are wanted and the nodes have room for, and returns it. Nodes on which
+    /// none of them stands are not tested.
+    pub fn settle_on(&mut self, lanes: usize) -> usize {
+        let lanes = lanes.min(self.placement.lanes());
+        self.placement.keep(lanes);
+        let placement = &self.placement;
+        let (probed, beyond) =
+            std::mem::take(&mut self.nodes).into_iter().partition(|node| placement.reaches(&node.name));
+        self.nodes = probed;
+        let reason = || format!("none of the {lanes} lanes stands on it; --lanes and --nodes choose others");
+        self.untested.extend(beyond.into_iter().map(|node: Node| Untested { node: node.name, reason: reason() }));
+        lanes
     }
 
     fn world(&self, lane: &LaneNames) -> World {
@@ -189,7 +204,7 @@ impl Target for ClusterTarget {
             let watches = foreign::in_cluster(&self.maker.client, &names.run, &world.namespaces, &self.alerts).await;
             *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
         }
-        let (maker, alerts) = (self.maker.clone(), self.alerts.clone());
+        let (maker, alerts, keep) = (self.maker.clone(), self.alerts.clone(), self.options.keep);
         // A task of its own: when nobody waits for it any more, what it has begun to create must still be known to have
         // been created before the end of the run removes it.
         let made = tokio::spawn(async move {
@@ -203,15 +218,16 @@ impl Target for ClusterTarget {
             let world = maker.started(created, progress).await?;
             drop(turn);
             let shared = Arc::new(StdMutex::new(world));
-            let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts);
-            Ok(ClusterLane::new(maker.client, maker.tag, shared, watches))
+            let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts).await;
+            Ok(ClusterLane::new(maker.client, maker.tag, shared, keep, watches))
         });
         made.await.unwrap_or_else(|error| Err(failed("making a world", error)))
     }
 
     async fn close(&self) -> Result<(), TargetError> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let _nobody_creates = self.gate.write().await;
+        // Requests that are being retried must not keep the removal from what is there already.
+        let _nobody_creates = tokio::time::timeout(CREATES_END, self.gate.write()).await;
         if self.options.keep {
             self.tell(Alert::Note(format!(
                 "--keep: everything of run {run} was left in the cluster; `papertiger cleanup --run {run}` removes it",

@@ -89,6 +89,17 @@ fn agent_name(arch: &str) -> String {
     format!("agent-{arch}")
 }
 
+/// The copy of a pull secret.
+pub(super) fn pull_secret(tag: &Tag, namespace: &Namespace, original: &core::Secret) -> core::Secret {
+    let name = original.metadata.name.as_deref().unwrap_or_default();
+    core::Secret {
+        metadata: tag.meta(name, Some(&namespace.name)),
+        type_: original.type_.clone(),
+        data: original.data.clone(),
+        ..core::Secret::default()
+    }
+}
+
 /// The Service in front of one pod. It offers other ports than the pod has, and offers them whether or not the pod is
 /// ready: readiness must not look like policy.
 pub(super) fn service(tag: &Tag, namespace: &Namespace, pod: &Pod) -> core::Service {

@@ -110,8 +110,7 @@ impl Maker {
             let pods: Vec<_> = world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).collect();
             let arch = |node: &str| self.archs.get(node).map(String::as_str).unwrap_or_default();
             if let Some(secret) = &self.pull_secret {
-                let mut secret = secret.clone();
-                secret.metadata = self.tag.meta(&secret.name_any(), Some(&namespace.name));
+                let secret = objects::pull_secret(&self.tag, namespace, secret);
                 put(&Api::namespaced(self.client.clone(), &namespace.name), &secret, "Secret").await?;
             }
             if matches!(self.style.program, Program::Carried { .. }) {

@@ -130,6 +130,16 @@ impl Placement {
         self.lanes.len()
     }
 
+    /// Gives up all but so many lanes.
+    pub(super) fn keep(&mut self, lanes: usize) {
+        self.lanes.truncate(lanes.max(1));
+    }
+
+    /// Whether a pod of some lane stands on a node.
+    pub(super) fn reaches(&self, node: &str) -> bool {
+        self.lanes.iter().flatten().any(|name| name == node)
+    }
+
     /// Gives the pods of a world their nodes. A lane that replaces another stands where some other lane stands or stood.
     pub(super) fn place(&self, world: &mut World, lane: u32) {
         let Some(nodes) = self.lanes.get(lane as usize % self.lanes.len()) else { return };

@@ -57,6 +57,9 @@ pub const RIGHTS: [Right; 25] = [
 pub const CLEANUP_RIGHTS: [Right; 3] =
     [right("", "namespaces", "list"), right("", "namespaces", "watch"), right("", "namespaces", "delete")];
 
+/// What `--image-pull-secret` needs besides, and the right to read that secret.
+pub const PULL_SECRET_RIGHTS: [Right; 1] = [right("", "secrets", "create")];
+
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.resource)?;
