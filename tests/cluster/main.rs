@@ -7,7 +7,7 @@
 //! PAPERTIGER_TEST_CLUSTER=enforces cargo test --release --test cluster -- --ignored --test-threads=1
 //! ```
 
-#![expect(clippy::unwrap_used, reason = "a helper that panics fails its test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod accidents;
 mod audit;
