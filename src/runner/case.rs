@@ -128,7 +128,7 @@ impl<L: Lane> Work<'_, L> {
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let goal = goal(phase);
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &cells, |cell| expected_entries(goal, cell)).await;
+        let room = self.shared.budget.reserve(&world, &cells, |_| expected_entries(goal)).await;
 
         let (requested_us, accepted_us, mut observed) = match self.probe(phase, &world, &mut cells).await {
             Ok(probed) => probed,
@@ -234,7 +234,7 @@ impl<L: Lane> Work<'_, L> {
         let mut again: Vec<Cell> = wrong.iter().map(fresh).collect();
         let before: Vec<Cell> = wrong.iter().map(|index| baseline[*index].clone()).collect();
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &again, |cell| expected_entries(Goal::Alone, cell)).await;
+        let room = self.shared.budget.reserve(&world, &again, |_| expected_entries(Goal::Alone)).await;
         let now = self.agents.clock.now_us();
         self.agents.observe(&world, &mut again, &before, Goal::Alone, &self.shared.settings, now, |_| {}).await?;
         self.shared.budget.settle(room, &world, &again).await;
@@ -257,10 +257,10 @@ impl<L: Lane> Work<'_, L> {
 
 /// How many connections a cell will usually make in a phase: one to show that it is open, one more to show that it still
 /// is at the end of the hold; what must be blocked, until it is.
-fn expected_entries(goal: Goal, cell: &Cell) -> u32 {
-    match (goal, cell.expected) {
-        (Goal::Step, Answer::Allow | Answer::Deny) => 2,
-        (Goal::Step, Answer::Undefined(_)) | (Goal::Baseline | Goal::Removal | Goal::Alone, _) => 1,
+fn expected_entries(goal: Goal) -> u32 {
+    match goal {
+        Goal::Step => 2,
+        Goal::Baseline | Goal::Removal | Goal::Alone => 1,
     }
 }
 

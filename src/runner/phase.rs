@@ -405,9 +405,9 @@ fn pace(goal: Goal, cell: &Cell, longest: Duration) -> Pace {
     let (first, longest) = match (goal, cell.expected) {
         // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early. And what must
         // be blocked gets through until the change has taken effect, which is not to be waited for longer than it takes.
-        (Goal::Baseline | Goal::Removal, _) | (Goal::Step, Answer::Deny) => (brisk, longest),
+        (Goal::Baseline | Goal::Removal, _) | (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest),
         // One success now and one before a hold of a second is over.
-        (Goal::Step, Answer::Allow | Answer::Undefined(_)) | (Goal::Alone, _) => (7 * brisk, longest.max(7 * brisk)),
+        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (7 * brisk, longest.max(7 * brisk)),
     };
     Pace {
         deadline_ms: wire_ms(ATTEMPT_DEADLINE),
@@ -474,7 +474,11 @@ impl Sheet<'_> {
                     denial.met_by(stopped) && stopped.last_us >= since_us + denial.span_us
                 }
                 Answer::Allow => attempts.last_through_us().is_some_and(|last| last >= since_us),
-                Answer::Undefined(_) => attempts.first_through_us().is_some() || denial.met_by(attempts.stopped()),
+                // It may have connected before the change took effect: what it does shows when the hold is over.
+                Answer::Undefined(_) => {
+                    attempts.last_through_us().is_some_and(|last| last >= since_us + denial.span_us)
+                        || denial.met_by(attempts.stopped())
+                }
             }
         });
         let wrong = leaks + overblocked;

@@ -202,8 +202,8 @@ pub fn of_cell(cell: &Cell, baseline: Attempts<'_>, held_since_us: Option<u64>, 
         return attempts.seen(quorum, 0);
     }
     let since_us = match cell.expected {
-        Answer::Allow => held_since_us.unwrap_or(0),
-        Answer::Deny | Answer::Undefined(_) => 0,
+        Answer::Allow | Answer::Undefined(_) => held_since_us.unwrap_or(0),
+        Answer::Deny => 0,
     };
     let attempts = Attempts::of(cell);
     let stopped = attempts.stopped().count;
@@ -239,9 +239,11 @@ pub fn unproven(cell: &Cell) -> Option<String> {
 mod tests {
     use super::*;
     use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::oracle::Undefined;
     use Answer::{Allow, Deny};
 
     const MS: u64 = 1_000;
+    const OPEN: Answer = Answer::Undefined(Undefined::IpBlockContainsPod);
 
     fn streak(outcome: Outcome, count: u32, first_ms: u64, last_ms: u64) -> Streak {
         Streak { outcome, count, first_us: first_ms * MS, last_us: last_ms * MS }
@@ -334,6 +336,17 @@ mod tests {
             ("blocked for 2 s", Allow, vec![timed_out(41, 0, 2_000)], None, &clean, "unclear"),
             ("13 failures are chance on a lossy flow", Allow, vec![timed_out(13, 0, 3_000)], None, &lossy, "unclear"),
             ("nothing at all", Allow, vec![], None, &clean, "unclear"),
+            // "What the spec leaves open is observed": after the change took effect, not before.
+            ("left open, and open", OPEN, vec![connected(4, 0, 1_500)], Some(100_000), &clean, "through"),
+            ("left open, and blocked", OPEN, vec![timed_out(21, 50, 1_050)], Some(100_000), &clean, "blocked"),
+            (
+                "left open, and connected only while the change was on its way",
+                OPEN,
+                vec![connected(1, 0, 0), timed_out(14, 700, 1_400)],
+                Some(100_000),
+                &clean,
+                "unclear",
+            ),
         ];
         for (name, expected, streaks, held_since_us, baseline, want) in rows {
             let baseline = Attempts { streaks: baseline, arrived: None };
