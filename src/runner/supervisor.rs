@@ -119,6 +119,10 @@ pub async fn run<T: Target>(
             emit(Event::Note { text: "cleaning up was interrupted: something may be left".to_owned() });
         }
     }
+    // Its last words.
+    while let Some(Ok(alert)) = alerts.as_mut().map(|alerts| alerts.try_recv()) {
+        shared.hear(alert);
+    }
     emit(Event::RunEnded { end });
 }
 

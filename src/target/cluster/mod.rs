@@ -226,6 +226,7 @@ impl Target for ClusterTarget {
 
     async fn close(&self) -> Result<(), TargetError> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.tell(Alert::Note(format!("the run made {} requests to the API server", self.connection.requests())));
         // Requests that are being retried must not keep the removal from what is there already.
         let _nobody_creates = tokio::time::timeout(CREATES_END, self.gate.write()).await;
         if self.options.keep {
