@@ -47,7 +47,7 @@ impl Proxy {
         self.kubeconfig.path().to_str().unwrap()
     }
 
-    /// Cuts everything, and refuses everything new for so long.
+    /// Cuts everything, and refuses everything new for so long; shorter than some milliseconds nobody would notice.
     fn cut(&self, length: Duration) {
         self.open.send_replace(false);
         std::thread::sleep(length);
@@ -97,7 +97,7 @@ fn survives_a_cut_of(length: Duration) {
 #[test]
 #[ignore = "needs a cluster that enforces policies (KUBECONFIG)"]
 fn control_streams_that_are_cut_are_resumed() {
-    survives_a_cut_of(Duration::ZERO);
+    survives_a_cut_of(Duration::from_millis(200));
 }
 
 #[test]
