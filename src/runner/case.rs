@@ -14,6 +14,9 @@ use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
 use tokio::time::Instant;
 
+/// How often a baseline that lost too much is taken again.
+const FURTHER_BASELINES: usize = 3;
+
 /// Why a case could not be finished. Its lane is of no more use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaseError {
@@ -162,6 +165,7 @@ impl<L: Lane> Work<'_, L> {
             cells,
         };
         if phase == Phase::Baseline {
+            self.lossy_again(&mut ended).await?;
             self.baseline.clone_from(&ended.cells);
         } else {
             self.again_alone(&mut ended).await?;
@@ -229,19 +233,60 @@ impl<L: Lane> Work<'_, L> {
         if wrong.is_empty() {
             return Ok(());
         }
-        let _alone = self.shared.turns.quiet(wrong.len()).await;
-        let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..ended.cells[*index].clone() };
-        let mut again: Vec<Cell> = wrong.iter().map(fresh).collect();
         let before: Vec<Cell> = wrong.iter().map(|index| baseline[*index].clone()).collect();
-        let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &again, |_| expected_entries(Goal::Alone)).await;
-        let now = self.agents.clock.now_us();
-        self.agents.observe(&world, &mut again, &before, Goal::Alone, &self.shared.settings, now, |_| {}).await?;
-        self.shared.budget.settle(room, &world, &again).await;
+        let again = self.look_again(&wrong, &ended.cells, &before, Goal::Alone).await?;
         for (index, cell) in wrong.into_iter().zip(again) {
             ended.cells[index].alone = Some(Alone { streaks: cell.streaks, arrived: cell.arrived });
         }
         Ok(())
+    }
+
+    /// A baseline that loses much may be the work of load, which passes: it is taken again, alone. What never connected
+    /// is not waited for.
+    async fn lossy_again(&mut self, ended: &mut PhaseEnded) -> Result<(), CaseError> {
+        for _ in 0..FURTHER_BASELINES {
+            let lossy =
+                |cell: &Cell| seen::unproven(cell).is_some() && seen::Attempts::of(cell).first_through_us().is_some();
+            let cells = ended.cells.iter().enumerate();
+            let wrong: Vec<usize> = cells.filter(|(_, cell)| lossy(cell)).map(|(index, _)| index).collect();
+            if wrong.is_empty() {
+                break;
+            }
+            let again = self.look_again(&wrong, &ended.cells, &[], Goal::Baseline).await?;
+            for (index, cell) in wrong.into_iter().zip(again) {
+                ended.cells[index] = cell;
+            }
+            ended.ended_us = self.agents.clock.now_us();
+        }
+        Ok(())
+    }
+
+    /// Probes some of the cells once more, from nothing, while no other lane probes.
+    async fn look_again(
+        &mut self,
+        which: &[usize],
+        cells: &[Cell],
+        before: &[Cell],
+        goal: Goal,
+    ) -> Result<Vec<Cell>, CaseError> {
+        let _alone = self.shared.turns.quiet(which.len()).await;
+        let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..cells[*index].clone() };
+        let mut again: Vec<Cell> = which.iter().map(fresh).collect();
+        let world = self.experiment.world.clone();
+        let room = self.shared.budget.reserve(&world, &again, |_| expected_entries(goal)).await;
+        let now = self.agents.clock.now_us();
+        let settings = &self.shared.settings;
+        match self.agents.observe(&world, &mut again, before, goal, settings, now, |_| {}).await {
+            Ok(_) => {
+                self.shared.budget.settle(room, &world, &again).await;
+                Ok(again)
+            }
+            Err(error) => {
+                // What it has left in connection tracking is unknown.
+                self.shared.budget.expire(room).await;
+                Err(error.into())
+            }
+        }
     }
 
     /// The flows whose baseline proves something.
