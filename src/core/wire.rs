@@ -161,7 +161,8 @@ pub struct ProbeFlow {
 }
 
 /// When a flow is tried again, in milliseconds. An attempt that ended Through or Void leaves entries in the nodes'
-/// connection tracking, so it is followed by a longer and longer pause; a blocked one leaves none.
+/// connection tracking, so it is followed by a longer and longer pause. A blocked one leaves none where it is dropped, but one
+/// on the sender's node when it is the receiver's that drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
