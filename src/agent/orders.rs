@@ -138,10 +138,12 @@ fn check(newest: Option<u32>, epoch: u32, flows: &[ProbeFlow]) -> Result<(), Str
         return Err(format!("epoch {epoch} after epoch {newest}"));
     }
     flows.iter().try_for_each(|flow| {
-        let Pace { deadline_ms, blocked_ms, through_ms, through_max_ms: _ } = flow.pace;
+        let Pace { deadline_ms, blocked_ms, blocked_attempts: _, blocked_max_ms, through_ms, through_max_ms } =
+            flow.pace;
+        let shortest_ms = blocked_ms.min(blocked_max_ms).min(through_ms).min(through_max_ms);
         if !(1..1000).contains(&deadline_ms) {
             Err(format!("flow {}: a deadline of {deadline_ms} ms is not before the first retransmission", flow.flow))
-        } else if blocked_ms < SHORTEST_MS || through_ms < SHORTEST_MS {
+        } else if shortest_ms < SHORTEST_MS {
             Err(format!("flow {}: less than {SHORTEST_MS} ms between attempts", flow.flow))
         } else if !is_identity(&flow.identity) {
             Err(format!("flow {}: no agent can have the expected identity", flow.flow))

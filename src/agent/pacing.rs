@@ -9,32 +9,32 @@ use tokio::time::Instant;
 /// may time out long after a younger one got through, and must not turn the pace back.
 #[derive(Debug)]
 pub(crate) struct Pacing {
-    blocked: Duration,
-    through: Duration,
-    through_max: Duration,
+    blocked: Backoff,
+    /// How many attempts in a row are made without a longer pause while nothing gets through.
+    steady: u64,
+    through: Backoff,
     at_once: usize,
     begun: u64,
     last_begin: Instant,
     decided_by: u64,
-    pause: Duration,
+    /// The youngest attempt that was not stopped.
+    last_through: u64,
     due: Instant,
 }
 
 impl Pacing {
     /// The first attempt is due at `first`.
     pub(crate) fn new(pace: Pace, first: Instant) -> Self {
-        let Pace { deadline_ms, blocked_ms, through_ms, through_max_ms } = pace;
-        let through_max = Duration::from_millis(through_max_ms.into());
-        let through = Duration::from_millis(through_ms.into()).min(through_max);
+        let Pace { deadline_ms, blocked_ms, blocked_attempts, blocked_max_ms, through_ms, through_max_ms } = pace;
         Self {
-            blocked: Duration::from_millis(blocked_ms.into()),
-            through,
-            through_max,
+            blocked: Backoff::new(blocked_ms, blocked_max_ms),
+            steady: blocked_attempts.into(),
+            through: Backoff::new(through_ms, through_max_ms),
             at_once: usize::try_from(deadline_ms / blocked_ms.max(1)).unwrap_or(usize::MAX).saturating_add(2),
             begun: 0,
             last_begin: first,
             decided_by: 0,
-            pause: through,
+            last_through: 0,
             due: first,
         }
     }
@@ -58,7 +58,10 @@ impl Pacing {
     pub(crate) fn begin(&mut self, now: Instant) -> u64 {
         self.begun += 1;
         self.last_begin = now;
-        self.due = now + self.blocked;
+        if self.begun - self.last_through > self.steady {
+            self.blocked.lengthen();
+        }
+        self.due = now + self.blocked.pause;
         self.begun
     }
 
@@ -70,13 +73,39 @@ impl Pacing {
         self.decided_by = number;
         match signal {
             Signal::Stopped => {
-                self.pause = self.through;
-                self.due = self.last_begin + self.blocked;
+                self.through.restart();
+                self.due = self.last_begin + self.blocked.pause;
             }
             Signal::Through | Signal::Void => {
-                self.due = now + self.pause;
-                self.pause = self.pause.saturating_mul(2).min(self.through_max);
+                self.last_through = number;
+                self.blocked.restart();
+                self.due = now + self.through.pause;
+                self.through.lengthen();
             }
         }
+    }
+}
+
+/// A pause that doubles.
+#[derive(Debug)]
+struct Backoff {
+    shortest: Duration,
+    longest: Duration,
+    pause: Duration,
+}
+
+impl Backoff {
+    fn new(shortest_ms: u32, longest_ms: u32) -> Self {
+        let longest = Duration::from_millis(longest_ms.into());
+        let shortest = Duration::from_millis(shortest_ms.into()).min(longest);
+        Self { shortest, longest, pause: shortest }
+    }
+
+    fn lengthen(&mut self) {
+        self.pause = self.pause.saturating_mul(2).min(self.longest);
+    }
+
+    fn restart(&mut self) {
+        self.pause = self.shortest;
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -160,9 +160,9 @@ pub struct ProbeFlow {
     pub pace: Pace,
 }
 
-/// When a flow is tried again, in milliseconds. An attempt that ended Through or Void leaves entries in the nodes'
-/// connection tracking, so it is followed by a longer and longer pause. A blocked one leaves none where it is dropped, but one
-/// on the sender's node when it is the receiver's that drops it.
+/// When a flow is tried again, in milliseconds. An attempt leaves entries in the nodes' connection tracking: one that ended
+/// Through or Void on every node that it passed, a stopped one on the sender's when it is the receiver's that drops it. So
+/// pauses get longer and longer, in the first case at once, in the second after what proves a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
@@ -170,6 +170,10 @@ pub struct Pace {
     pub deadline_ms: u32,
     /// From the start of one attempt to the start of the next while nothing gets through. Attempts overlap.
     pub blocked_ms: u32,
+    /// So many attempts in a row are made at that pace; then each is followed by twice the pause before it.
+    pub blocked_attempts: u32,
+    /// The longest such pause.
+    pub blocked_max_ms: u32,
     /// The first pause after an attempt that got through; doubles with each further one.
     pub through_ms: u32,
     /// The longest such pause.

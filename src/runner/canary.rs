@@ -1,17 +1,25 @@
 //! The canary: a case whose policies stay in force, calmly watched, while the other lanes work.
 
-use super::budget::{entries_at, longest_pause};
+use super::budget::{LongestPause, Tries};
 use super::phase::{RELAPSE, wire_ms};
 use super::settings::ATTEMPT_DEADLINE;
 use crate::core::event::{Arrived, Cell};
 use crate::core::model::observation::Streak;
+use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::seen::Attempts;
 use crate::core::wire::Pace;
+use crate::target::Tracking;
 use std::time::Duration;
 
-/// From one attempt to the next on what is blocked: minutes of this cost little, and no engine comes and goes in less.
-const BLOCKED_PACE_MS: u32 = 250;
+/// From one attempt to the next on what is blocked, at least. Flows take turns, so that together they look much closer.
+const BLOCKED_PACE: Duration = Duration::from_secs(2);
+
+/// From one attempt to the next when something is not as it was.
+const SURPRISE_PACE_MS: u32 = 250;
+
+/// So many attempts in a row are made at that pace on what is blocked and was open.
+const SURPRISES: u32 = 20;
 
 /// From one attempt to the next on what is open, at least.
 const OPEN_PACE: Duration = Duration::from_secs(5);
@@ -19,38 +27,34 @@ const OPEN_PACE: Duration = Duration::from_secs(5);
 /// What other phases may wait where nothing is enforced, at least.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How calmly a hold is watched.
+/// How calmly a hold is watched: what it leaves in connection tracking never crowds out the other lanes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watch {
-    pause: Duration,
+    tracking: Tracking,
+    pause: LongestPause,
 }
 
 impl Watch {
-    /// The watch over these cells beside so many lanes: what it leaves in connection tracking never crowds them out.
-    pub(super) fn over(cells: &[Cell], lanes: usize) -> Self {
-        Self { pause: longest_pause(cells, lanes).max(OPEN_PACE) }
+    /// The watch over these cells beside so many lanes.
+    pub(super) fn over(tracking: Tracking, world: &World, cells: &[Cell], lanes: usize) -> Self {
+        let LongestPause { through, stopped } = LongestPause::of(tracking, world, cells, lanes);
+        Self { tracking, pause: LongestPause { through: through.max(OPEN_PACE), stopped: stopped.max(BLOCKED_PACE) } }
     }
 
     pub(super) fn pace(self, cell: &Cell) -> Pace {
-        let longest = wire_ms(self.pause);
-        Pace {
-            deadline_ms: wire_ms(ATTEMPT_DEADLINE),
-            blocked_ms: BLOCKED_PACE_MS,
-            through_ms: match cell.expected {
-                Answer::Allow => longest,
-                // How long a leak lasts is worth knowing.
-                Answer::Deny | Answer::Undefined(_) => BLOCKED_PACE_MS,
-            },
-            through_max_ms: longest,
-        }
+        let (through_max_ms, blocked_max_ms) = (wire_ms(self.pause.through), wire_ms(self.pause.stopped));
+        // How long a surprise lasts is worth knowing.
+        let (through_ms, blocked_ms) = match cell.expected {
+            Answer::Allow => (through_max_ms, SURPRISE_PACE_MS),
+            Answer::Deny | Answer::Undefined(_) => (SURPRISE_PACE_MS, blocked_max_ms),
+        };
+        let deadline_ms = wire_ms(ATTEMPT_DEADLINE);
+        Pace { deadline_ms, blocked_ms, blocked_attempts: SURPRISES, blocked_max_ms, through_ms, through_max_ms }
     }
 
     /// How many entries of connection tracking a cell keeps alive.
-    pub(super) fn entries(self, cell: &Cell) -> u32 {
-        match cell.expected {
-            Answer::Allow => entries_at(self.pause, cell.flow.protocol),
-            Answer::Deny | Answer::Undefined(_) => 1,
-        }
+    pub(super) fn tries(self, cell: &Cell) -> Tries {
+        self.pause.tries(self.tracking, cell)
     }
 }
 

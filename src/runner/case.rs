@@ -1,9 +1,11 @@
 //! One case on one lane: baseline, steps, removal.
 
+use super::budget::Tries;
 use super::canary::{self, Watch};
 use super::clock::micros;
 use super::lane::Shared;
 use super::phase::{Agents, Goal, Lost, Observed};
+use super::settings::Settings;
 use crate::core::catalogue::{Case, Instance};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::{Experiment, plan};
@@ -16,6 +18,9 @@ use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
 const FURTHER_BASELINES: usize = 3;
+
+/// How many attempts a blocked flow usually makes until every other flow has held too, and what is in flight then.
+const AFTER_HOLD: u32 = 6;
 
 /// Why a case could not be finished. Its lane is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -129,9 +134,9 @@ impl<L: Lane> Work<'_, L> {
         };
         let mut cells = cells;
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
-        let goal = goal(phase);
+        let (goal, settings) = (goal(phase), &self.shared.settings);
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &cells, |_| expected_entries(goal)).await;
+        let room = self.shared.budget.reserve(&world, &cells, |cell| tries(goal, cell, settings)).await;
 
         let (requested_us, accepted_us, mut observed) = match self.probe(phase, &world, &mut cells).await {
             Ok(probed) => probed,
@@ -178,10 +183,10 @@ impl<L: Lane> Work<'_, L> {
     /// Keeps the policies in force until the other lanes have done their work, and long enough.
     async fn hold(&mut self, world: &World, cells: &mut [Cell], accepted_us: u64) -> Result<(), CaseError> {
         let shared = self.shared;
-        let watch = Watch::over(cells, shared.settings.lanes);
+        let watch = Watch::over(self.agents.tracking, world, cells, shared.settings.lanes);
         let mut held: Vec<Cell> =
             cells.iter().map(|cell| Cell { streaks: Vec::new(), arrived: None, ..cell.clone() }).collect();
-        let room = shared.budget.reserve(world, &held, |cell| watch.entries(cell)).await;
+        let room = shared.budget.reserve(world, &held, |cell| watch.tries(cell)).await;
         let least = self.agents.clock.at(accepted_us) + shared.settings.canary;
         let over = || shared.is_quiet() && Instant::now() >= least;
         shared.rest();
@@ -273,9 +278,9 @@ impl<L: Lane> Work<'_, L> {
         let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..cells[*index].clone() };
         let mut again: Vec<Cell> = which.iter().map(fresh).collect();
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &again, |_| expected_entries(goal)).await;
-        let now = self.agents.clock.now_us();
         let settings = &self.shared.settings;
+        let room = self.shared.budget.reserve(&world, &again, |cell| tries(goal, cell, settings)).await;
+        let now = self.agents.clock.now_us();
         match self.agents.observe(&world, &mut again, before, goal, settings, now, |_| {}).await {
             Ok(_) => {
                 self.shared.budget.settle(room, &world, &again).await;
@@ -300,13 +305,13 @@ impl<L: Lane> Work<'_, L> {
     }
 }
 
-/// How many connections a cell will usually make in a phase: one to show that it is open, one more to show that it still
-/// is at the end of the hold; what must be blocked, until it is.
-fn expected_entries(goal: Goal) -> u32 {
-    match goal {
-        Goal::Step => 2,
-        Goal::Baseline | Goal::Removal | Goal::Alone => 1,
-    }
+/// What a phase will usually try on a flow.
+fn tries(goal: Goal, cell: &Cell, settings: &Settings) -> Tries {
+    let stopped = match (goal, cell.expected) {
+        (Goal::Step | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => settings.hold_attempts + AFTER_HOLD,
+        (Goal::Step | Goal::Alone, Answer::Allow) | (Goal::Baseline | Goal::Removal, _) => 0,
+    };
+    Tries { through: 2, stopped }
 }
 
 fn goal(phase: Phase) -> Goal {

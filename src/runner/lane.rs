@@ -65,6 +65,7 @@ impl Shared {
         run: String,
         token: String,
         clock: Clock,
+        budget: Budget,
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
@@ -77,7 +78,7 @@ impl Shared {
         Self {
             settings,
             clock,
-            budget: Budget::default(),
+            budget,
             turns: Turns::default(),
             events,
             queue: Mutex::new(cases.into()),
@@ -256,6 +257,7 @@ async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: St
         orders: BTreeMap::new(),
         asked: None,
         outage: Outage::none(),
+        tracking: shared.budget.tracking(),
         fresh: true,
         patience: shared.patience.subscribe(),
     })

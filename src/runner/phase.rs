@@ -1,6 +1,6 @@
 //! One phase of a case: probe every cell until what is seen is what must happen, and until it has held.
 
-use super::budget::longest_pause;
+use super::budget::LongestPause;
 use super::clock::{Clock, micros};
 use super::link::{ANSWER_DEADLINE, Inbound, Link};
 use super::outage::Outage;
@@ -12,7 +12,7 @@ use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, MAX_LOSS, OVERBLOCK_US, Quorum};
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
-use crate::target::identity;
+use crate::target::{Tracking, identity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +40,8 @@ pub(super) struct Agents {
     /// The question that not all agents have answered yet.
     pub(super) asked: Option<Asked>,
     pub(super) outage: Outage,
+    /// How long the nodes remember what is tried.
+    pub(super) tracking: Tracking,
     /// Whether nothing was probed in their world yet.
     pub(super) fresh: bool,
     /// How long a step may take, as far as is known by now.
@@ -107,10 +109,10 @@ struct Patience {
 }
 
 impl Patience {
-    fn new(settle: Duration, hold: Duration) -> Self {
+    fn new(settle: Duration, hold: Duration, pause: LongestPause) -> Self {
         // An over-block needs its own time to be told from loss, however short the patience.
         let overblock = settle.max(Duration::from_micros(OVERBLOCK_US) + 2 * ATTEMPT_DEADLINE);
-        Self { settle, overblock, holding: hold * 2 + 8 * ATTEMPT_DEADLINE }
+        Self { settle, overblock, holding: hold * 2 + 8 * ATTEMPT_DEADLINE + pause.stopped }
     }
 
     fn is_over(&self, standing: &Standing, waited: Duration) -> bool {
@@ -139,8 +141,8 @@ impl Agents {
         let index: BTreeMap<Flow, usize> =
             cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
-        let longest = longest_pause(cells, settings.lanes);
-        self.begin(world, cells, |cell| pace(goal, cell, longest)).await;
+        let longest = LongestPause::of(self.tracking, world, cells, settings.lanes);
+        self.begin(world, cells, |cell| pace(goal, cell, longest, settings)).await;
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
         let (standing, settle) = loop {
@@ -160,7 +162,7 @@ impl Agents {
             }
             // It may be cut short while somebody waits.
             let settle = self.patience(goal, settings);
-            let patience = Patience::new(settle, settings.hold);
+            let patience = Patience::new(settle, settings.hold, longest);
             if patience.is_over(&standing, self.waited(start)) {
                 // A stream that hangs looks like an agent that has seen nothing, until somebody waits for its answer.
                 self.sync_all(cells).await?;
@@ -399,21 +401,30 @@ impl Agents {
     }
 }
 
-/// When a flow of a phase is tried again. `longest` is the pause that keeps connection tracking within its budget.
-fn pace(goal: Goal, cell: &Cell, longest: Duration) -> Pace {
+/// When a flow of a phase is tried again.
+fn pace(goal: Goal, cell: &Cell, longest: LongestPause, settings: &Settings) -> Pace {
     let brisk = Duration::from_millis(100);
-    let (first, longest) = match (goal, cell.expected) {
-        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early. And what must
-        // be blocked gets through until the change has taken effect, which is not to be waited for longer than it takes.
-        (Goal::Baseline | Goal::Removal, _) | (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest),
+    let (first, longest_through) = match (goal, cell.expected) {
+        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
+        (Goal::Baseline, _) => (brisk, 5 * brisk),
+        // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
+        // it takes; and so the other way round.
+        (Goal::Removal, _) | (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest.through),
         // One success now and one before a hold of a second is over.
-        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (7 * brisk, longest.max(7 * brisk)),
+        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (7 * brisk, longest.through.max(7 * brisk)),
+    };
+    // The attempts that a denial takes fill the hold; more would prove nothing more.
+    let blocked = match cell.expected {
+        Answer::Deny | Answer::Undefined(_) => BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1)),
+        Answer::Allow => BLOCKED_PACE,
     };
     Pace {
         deadline_ms: wire_ms(ATTEMPT_DEADLINE),
-        blocked_ms: wire_ms(BLOCKED_PACE),
+        blocked_ms: wire_ms(blocked),
+        blocked_attempts: settings.hold_attempts,
+        blocked_max_ms: wire_ms(longest.stopped.max(blocked)),
         through_ms: wire_ms(first),
-        through_max_ms: wire_ms(longest),
+        through_max_ms: wire_ms(longest_through),
     }
 }
 

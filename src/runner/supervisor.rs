@@ -1,6 +1,7 @@
 //! The run as one task, and the one place that sees how it ends: by itself, by a signal, by its timeout or by a panic.
 //! Whatever the end, the target is cleaned up once, with a deadline of its own.
 
+use super::budget::Budget;
 use super::clock::Clock;
 use super::lane::{self, LaneError, Shared};
 use super::settings::Settings;
@@ -74,8 +75,9 @@ pub async fn run<T: Target>(
         cases: cases.iter().map(|case| case.id.clone()).collect(),
     }));
 
+    let budget = Budget::new(target.tracking());
     let target = Arc::new(target);
-    let shared = Arc::new(Shared::new(settings, cases, run, token, clock, events.clone()));
+    let shared = Arc::new(Shared::new(settings, cases, run, token, clock, budget, events.clone()));
     let resumed = Arc::clone(&shared.resumed);
     let mut alerts = target.alerts();
     let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared)));

@@ -11,6 +11,7 @@ use crate::core::model::world::World;
 use crate::core::wire::ListenPort;
 use std::fmt::Display;
 use std::future::Future;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -34,6 +35,11 @@ pub trait Target: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How long its nodes remember connections.
+    fn tracking(&self) -> Tracking {
+        Tracking::LINUX
+    }
+
     /// What the target finds out by itself. Taken once, before the first lane is opened.
     fn alerts(&self) -> Option<mpsc::UnboundedReceiver<Alert>> {
         None
@@ -45,6 +51,30 @@ pub trait Target: Send + Sync + 'static {
     /// Removes whatever is left. Called once, after every lane was closed or dropped; may be called when lanes are still
     /// being opened, whose remains it removes too.
     fn close(&self) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
+
+/// How long a node remembers a connection in which nothing happens any more: its connection-tracking timeouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// A SYN without an answer (`nf_conntrack_tcp_timeout_syn_sent`).
+    pub syn_sent: Duration,
+    /// A TCP connection after its RST (`nf_conntrack_tcp_timeout_close`).
+    pub closed: Duration,
+    /// A datagram, answered or not (`nf_conntrack_udp_timeout`).
+    pub datagram: Duration,
+    /// What has timed out is still counted for so long, until the kernel sweeps it up.
+    pub sweep: Duration,
+}
+
+impl Tracking {
+    /// What Linux does unless it is told otherwise.
+    pub const LINUX: Self = Self {
+        syn_sent: Duration::from_secs(120),
+        closed: Duration::from_secs(10),
+        datagram: Duration::from_secs(30),
+        // It sweeps at least once a minute.
+        sweep: Duration::from_secs(30),
+    };
 }
 
 /// What a target finds out by itself while it is probed.

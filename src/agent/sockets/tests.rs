@@ -18,7 +18,14 @@ fn sockets(identity: &str) -> Sockets {
 }
 
 fn flow(protocol: Protocol, to: SocketAddr, deadline_ms: u32) -> ProbeFlow {
-    let pace = Pace { deadline_ms, blocked_ms: 100, through_ms: 100, through_max_ms: 1000 };
+    let pace = Pace {
+        deadline_ms,
+        blocked_ms: 100,
+        blocked_attempts: 1_000,
+        blocked_max_ms: 100,
+        through_ms: 100,
+        through_max_ms: 1000,
+    };
     ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace }
 }
 

@@ -17,7 +17,14 @@ use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const PACE: Pace = Pace { deadline_ms: 900, blocked_ms: 100, through_ms: 50, through_max_ms: 400 };
+const PACE: Pace = Pace {
+    deadline_ms: 900,
+    blocked_ms: 100,
+    blocked_attempts: 1_000,
+    blocked_max_ms: 100,
+    through_ms: 50,
+    through_max_ms: 400,
+};
 
 fn connected() -> Outcome {
     Outcome::Connected { source: IpAddr::V4(Ipv4Addr::LOCALHOST) }

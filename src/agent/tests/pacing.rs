@@ -29,6 +29,25 @@ async fn blocked_attempts_overlap_at_a_steady_pace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flow_that_was_blocked_often_enough_is_left_in_peace_until_it_opens() {
+    let tries = AtomicUsize::new(0);
+    let (net, seen) = Model::new(move |_, _| match tries.fetch_add(1, Ordering::SeqCst) {
+        8 => (connected(), Duration::ZERO),
+        _ => (Outcome::TimedOut, ms(900)),
+    });
+    let (mut controller, _agent) = Controller::of(net).await;
+    let mut calm = flow(7);
+    calm.pace = Pace { blocked_attempts: 5, blocked_max_ms: 500, ..calm.pace };
+    controller.probe(1, [calm]).await;
+    controller.watch(1, ms(3_000)).await;
+    let pauses = pauses(&seen.begun_ms(7));
+    for (pause, expected) in pauses.iter().zip([100, 100, 100, 100, 100, 200, 400, 500, 50, 100, 100, 100, 100]) {
+        assert!((expected..=expected + 2).contains(pause), "{pauses:?}");
+    }
+    assert!(pauses.len() >= 13, "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_flow_is_left_in_peace() {
     let (net, seen) = Model::open();
     let (mut controller, _agent) = Controller::of(net).await;

@@ -4,7 +4,7 @@
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
 use super::{Fault, Place, Term};
-use crate::core::model::flow::{Endpoint, Family, Flow, Path};
+use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
@@ -21,10 +21,11 @@ pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
     if experiment.property_is_open(&answers) {
         needs.add((0..candidates.len()).filter(|flow| answers.open(*flow)));
     }
-    let mut chosen = cover(&needs, &[], seed);
+    let costs: Vec<u64> = (0..candidates.len()).map(|flow| answers.cost(experiment, flow, &candidates[flow])).collect();
+    let mut chosen = cover(&needs, &[], &costs, seed);
     let mut controls = Needs::new(&candidates);
     control_needs(&experiment.world, &candidates, &answers, &chosen, &mut controls);
-    chosen = cover(&controls, &chosen, seed);
+    chosen = cover(&controls, &chosen, &costs, seed);
     chosen.sort_unstable();
     chosen.into_iter().map(|index| candidates[index].clone()).collect()
 }
@@ -85,6 +86,18 @@ impl Answers {
     fn of(experiment: &Experiment, candidates: &[Flow]) -> Self {
         let faithful = Reading::faithful(experiment);
         Self { right: table(experiment, &faithful, candidates) }
+    }
+
+    /// What a flow costs the nodes, as a multiple of the least: what is tried on it fills their connection tracking. A
+    /// blocked attempt is remembered where the sender's node is not the one that drops it, a SYN longer than a datagram.
+    fn cost(&self, experiment: &Experiment, flow: usize, of: &Flow) -> u64 {
+        let placement = scope(&experiment.world, of).placement;
+        let cost = |right: &Vec<Answer>| match (right[flow], placement, of.protocol) {
+            (Answer::Allow, _, _) | (_, Placement::SameNode, _) => 1,
+            (_, Placement::CrossNode | Placement::Outside, Protocol::Udp) => 2,
+            (_, Placement::CrossNode | Placement::Outside, Protocol::Tcp | Protocol::Sctp) => 3,
+        };
+        self.right.iter().map(cost).sum()
     }
 
     fn open(&self, flow: usize) -> bool {
@@ -263,8 +276,8 @@ impl Needs {
     }
 }
 
-/// A small set of candidates that serves every need, on top of those chosen already.
-fn cover(needs: &Needs, chosen: &[usize], seed: u64) -> Vec<usize> {
+/// A set of candidates of small cost that serves every need, on top of those chosen already.
+fn cover(needs: &Needs, chosen: &[usize], costs: &[u64], seed: u64) -> Vec<usize> {
     let mut open = vec![u64::MAX; needs.count.div_ceil(64)];
     let mut chosen = chosen.to_vec();
     let close = |open: &mut [u64], flow: usize| {
@@ -272,10 +285,11 @@ fn cover(needs: &Needs, chosen: &[usize], seed: u64) -> Vec<usize> {
     };
     chosen.iter().for_each(|flow| close(&mut open, *flow));
     loop {
-        let gain = |flow: usize| -> u32 {
-            open.iter().zip(&needs.serves[flow]).map(|(open, served)| (open & served).count_ones()).sum()
+        let gain = |flow: usize| -> u64 {
+            open.iter().zip(&needs.serves[flow]).map(|(open, served)| u64::from((open & served).count_ones())).sum()
         };
-        let best = (0..needs.serves.len()).max_by_key(|flow| (gain(*flow), shuffled(*flow, seed)));
+        let worth = |flow: usize| gain(flow) * GAIN / costs[flow];
+        let best = (0..needs.serves.len()).max_by_key(|flow| (worth(*flow), shuffled(*flow, seed)));
         match best {
             Some(flow) if gain(flow) > 0 => {
                 close(&mut open, flow);
@@ -285,6 +299,9 @@ fn cover(needs: &Needs, chosen: &[usize], seed: u64) -> Vec<usize> {
         }
     }
 }
+
+/// More than any cost, so that every gain is worth something.
+const GAIN: u64 = 1 << 32;
 
 /// A number that orders candidates differently for each seed (the finaliser of SplitMix64).
 fn shuffled(flow: usize, seed: u64) -> u64 {

@@ -111,11 +111,13 @@ impl<'a> Attempts<'a> {
     /// The unbroken run of stopped attempts since traffic last got through.
     pub fn stopped(self) -> Stopped {
         let since = self.last_through_us();
+        let answered: u32 = self.through().map(|streak| streak.count).sum();
+        let unanswered = self.arrived.map_or(0, |arrived| arrived.count.saturating_sub(answered));
         let mut run = Stopped::default();
         for streak in self.streaks.iter().filter(|streak| streak.outcome.signal() == Signal::Stopped) {
             let (first_us, count) = match since {
                 Some(since) if streak.last_us <= since => continue,
-                Some(since) if streak.first_us <= since => (since, later_part(streak, since)),
+                Some(since) if streak.first_us <= since => (since, later_part(streak, since, unanswered)),
                 Some(_) | None => (streak.first_us, streak.count),
             };
             run.first_us = if run.count == 0 { first_us } else { run.first_us.min(first_us) };
@@ -179,15 +181,18 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// How many attempts of an evenly paced streak began after `since`, rounded down.
-fn later_part(streak: &Streak, since: u64) -> u32 {
+/// How many attempts of a streak began after `since`, when the last of `arrived` that were not answered came in: its share
+/// of the time, rounded down, but none of those.
+fn later_part(streak: &Streak, since: u64, arrived: u32) -> u32 {
     let span = streak.last_us.saturating_sub(streak.first_us);
     let later = streak.last_us.saturating_sub(since);
     if span == 0 {
         return 0;
     }
     // The share is at most 1, so the product fits.
-    (u64::from(streak.count) * later / span) as u32
+    let share = (u64::from(streak.count) * later / span) as u32;
+    // Pauses grow, so that the attempts of a streak are denser at its beginning.
+    share.min(streak.count.saturating_sub(arrived))
 }
 
 /// What a cell of a phase comes to. `held_since_us` is since when everything was right, where a hold was asked for and

@@ -21,12 +21,16 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn pace() -> impl Strategy<Value = Pace> {
-    any::<[u32; 4]>().prop_map(|[deadline_ms, blocked_ms, through_ms, through_max_ms]| Pace {
-        deadline_ms,
-        blocked_ms,
-        through_ms,
-        through_max_ms,
-    })
+    any::<[u32; 6]>().prop_map(
+        |[deadline_ms, blocked_ms, blocked_attempts, blocked_max_ms, through_ms, through_max_ms]| Pace {
+            deadline_ms,
+            blocked_ms,
+            blocked_attempts,
+            blocked_max_ms,
+            through_ms,
+            through_max_ms,
+        },
+    )
 }
 
 fn probe_flow() -> impl Strategy<Value = ProbeFlow> {

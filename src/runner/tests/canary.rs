@@ -79,7 +79,7 @@ fn it_stays_for_a_while_even_alone_and_costs_little() {
         for cell in &held.cells {
             assert!(cell.streaks.len() <= 3, "{:?}", cell.streaks);
             let attempts = Attempts::of(cell).count();
-            let expected = if cell.expected == Answer::Deny { 120..200 } else { 7..14 };
+            let expected = if cell.expected == Answer::Deny { 30..60 } else { 6..14 };
             assert!(expected.contains(&attempts), "{attempts} on {}", cell.flow);
         }
         let last = result.cases.iter().flat_map(|case| &case.steps).map(|step| step.duration_ms).fold(0.0, f64::max);

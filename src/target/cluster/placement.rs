@@ -158,11 +158,12 @@ fn next<'a>(
     room: &mut BTreeMap<&'a str, usize>,
 ) -> Option<Vec<String>> {
     let before = room.clone();
+    let turns = lane * NODES_PER_LANE.min(nodes.len()) / nodes.len();
     let width = nodes.len().min(NODES_PER_LANE);
     let mut placed = Vec::new();
     for (i, namespace) in blueprint.namespaces.iter().enumerate() {
         for j in 0..namespace.pods.len() {
-            let first = lane * width + (i + j) % width;
+            let first = lane * width + turns + (i + j) % width;
             let free =
                 (0..nodes.len()).map(|k| nodes[(first + k) % nodes.len()].name.as_str()).find(|name| room[name] > 0);
             let Some(name) = free else {

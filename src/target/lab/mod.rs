@@ -26,12 +26,13 @@ pub use netns::Netns;
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::flow::Path;
 use crate::core::model::world::World;
-use crate::target::{LaneNames, Target, TargetError};
+use crate::target::{LaneNames, Target, TargetError, Tracking};
 use parts::{Lanes, Parts};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use topology::Topology;
 
@@ -66,6 +67,15 @@ impl fmt::Debug for LabOptions {
     }
 }
 
+/// A lab has its nodes for itself, so that they may forget soon, and what waits to be swept up takes up nobody's room. Nothing
+/// in it is silent for as long as this.
+const TRACKING: Tracking = Tracking {
+    syn_sent: Duration::from_secs(5),
+    closed: Duration::from_secs(5),
+    datagram: Duration::from_secs(5),
+    sweep: Duration::ZERO,
+};
+
 /// The lab.
 #[derive(Debug)]
 pub struct LabTarget {
@@ -77,6 +87,7 @@ pub struct LabTarget {
 struct Shared {
     options: LabOptions,
     topology: Arc<Topology>,
+    tracking: Tracking,
     lanes: Lanes,
 }
 
@@ -92,7 +103,13 @@ impl LabTarget {
                 node.load(&rules)?;
             }
         }
-        let shared = Shared { options, topology: Arc::new(topology), lanes: Lanes::default() };
+        let mut tracking = TRACKING;
+        for node in &topology.nodes {
+            if !node.netns.forget_after(TRACKING)? {
+                tracking = Tracking::LINUX;
+            }
+        }
+        let shared = Shared { options, topology: Arc::new(topology), tracking, lanes: Lanes::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -117,6 +134,10 @@ impl Target for LabTarget {
 
     fn nodes(&self) -> Vec<String> {
         self.shared.topology.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn tracking(&self) -> Tracking {
+        self.shared.tracking
     }
 
     async fn open_lane(&self, names: LaneNames) -> Result<LabLane, TargetError> {

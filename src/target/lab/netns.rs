@@ -2,11 +2,12 @@
 
 use super::failed;
 use super::links::Links;
-use crate::target::TargetError;
+use crate::target::{TargetError, Tracking};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, RawFd};
 use std::thread;
+use std::time::Duration;
 
 /// A network namespace. Work in it is done by threads of their own, because a thread that has entered one never leaves:
 /// everything else in this process stays where it was.
@@ -100,6 +101,18 @@ impl Netns {
     /// The number by which the kernel can be told of this namespace, as long as `self` lives.
     pub(super) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    /// Lets the namespace forget connections after so long, and says whether it will: some kernels leave that to root.
+    pub(super) fn forget_after(&self, tracking: Tracking) -> Result<bool, TargetError> {
+        let Tracking { syn_sent, closed, datagram, sweep: _ } = tracking;
+        let timeouts = [("tcp_timeout_syn_sent", syn_sent), ("tcp_timeout_close", closed), ("udp_timeout", datagram)];
+        self.run(|| {
+            let set = |(key, timeout): &(&str, Duration)| {
+                fs::write(format!("/proc/sys/net/netfilter/nf_conntrack_{key}"), timeout.as_secs().to_string())
+            };
+            timeouts.iter().all(|timeout| set(timeout).is_ok())
+        })
     }
 
     /// How many connections the namespace tracks.
