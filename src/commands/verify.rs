@@ -60,8 +60,7 @@ fn print(target: &ClusterTarget, job: &Job) -> anyhow::Result<ExitStatus> {
     let objects = target.dry_run(job.settings.lanes, &job.cases)?;
     write_stdout(&format!(
         "# What `papertiger verify` would create, on {} lanes. Nothing was created.\n\
-         # Connection tracking: attempts that get through keep at most {ENTRIES_PER_NODE} entries alive on each node, from\n\
-         # all lanes together.\n{objects}",
+         # Connection tracking: at most {ENTRIES_PER_NODE} entries alive on each node, from all lanes together.\n{objects}",
         job.settings.lanes
     ))?;
     Ok(ExitStatus::Enforced)
