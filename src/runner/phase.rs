@@ -10,7 +10,7 @@ use crate::core::model::flow::{Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
-use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, MAX_LOSS, OVERBLOCK_US, Quorum};
+use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, OVERBLOCK_US, Quorum};
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
 use crate::target::{Tracking, identity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -513,10 +513,9 @@ impl Sheet<'_> {
 
 /// Whether a baseline tells that a flow connects, and that it does not lose too much.
 fn well_known(attempts: Attempts<'_>) -> bool {
-    let up = attempts.since_up();
+    let loss = attempts.loss();
     attempts.first_through_us().is_some()
-        && (attempts.failed() == 0
-            || (up.count() >= LOSS_SAMPLE && f64::from(up.failed()) <= MAX_LOSS * f64::from(up.count())))
+        && (attempts.failed() == 0 || (loss.attempts >= LOSS_SAMPLE && !loss.is_too_much()))
 }
 
 pub(super) fn wire_ms(duration: Duration) -> u32 {

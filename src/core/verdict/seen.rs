@@ -10,10 +10,13 @@ use crate::core::oracle::Answer;
 pub const OVERBLOCK_US: u64 = 3_000_000;
 
 /// Above this share of lost baseline attempts a flow proves nothing.
-pub const MAX_LOSS: f64 = 0.2;
+const MAX_LOSS: f64 = 0.2;
 
 /// Attempts that must have been made before a share of lost ones says anything.
 pub const LOSS_SAMPLE: u32 = 5;
+
+/// So many failures before the first success are hardly ever loss.
+const COMING_UP: u32 = 3;
 
 /// How likely a whole run may be to call a flow blocked by chance, over its cells: 1 in 10,000 over 10,000 cells.
 const CHANCE_PER_CELL: f64 = 1e-8;
@@ -38,6 +41,27 @@ pub struct Stopped {
     pub last_us: u64,
 }
 
+/// How many attempts on a flow were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// All attempts.
+    pub attempts: u32,
+    /// Those of them that did not get through.
+    pub failed: u32,
+}
+
+impl Loss {
+    /// The share that was lost.
+    pub fn share(self) -> f64 {
+        f64::from(self.failed) / f64::from(self.attempts.max(1))
+    }
+
+    /// Whether so much was lost that the flow proves nothing.
+    pub fn is_too_much(self) -> bool {
+        self.share() > MAX_LOSS
+    }
+}
+
 /// How many unanswered attempts, over how long, make a flow blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quorum {
@@ -56,8 +80,8 @@ impl Quorum {
     /// What proves that an allowed flow is blocked, given how its baseline lost attempts: so many failures in a row that
     /// loss alone would hardly ever produce them.
     pub fn overblock(baseline: Attempts<'_>) -> Self {
-        let baseline = baseline.since_up();
-        let loss = (f64::from(baseline.failed()) + 1.0) / (f64::from(baseline.count()) + 2.0);
+        let Loss { attempts, failed } = baseline.loss();
+        let loss = (f64::from(failed) + 1.0) / (f64::from(attempts) + 2.0);
         let attempts = (CHANCE_PER_CELL.ln() / loss.min(0.9).ln()).ceil();
         // At most ln(1e-8) / ln(0.9) = 175: the cast cannot lose anything.
         Self { attempts: attempts as u32, span_us: OVERBLOCK_US }
@@ -85,15 +109,14 @@ impl<'a> Attempts<'a> {
         self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through).map(|streak| streak.count).sum()
     }
 
-    /// The attempts since the flow came up: what failed before its first success more often than loss explains, was not
-    /// there yet.
-    #[must_use]
-    pub fn since_up(self) -> Self {
-        let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through;
-        let before = self.streaks.iter().take_while(failed);
-        let (streaks, attempts) = before.fold((0, 0), |(streaks, count), streak| (streaks + 1, count + streak.count));
-        let came_up = streaks < self.streaks.len() && attempts >= LOSS_SAMPLE;
-        Self { streaks: if came_up { &self.streaks[streaks..] } else { self.streaks }, ..self }
+    /// What was lost since the flow came up. Failures that began before its first success, more than loss explains, are no
+    /// loss: it was not there yet.
+    pub fn loss(self) -> Loss {
+        let up_us = self.through().map(|streak| streak.first_us).min().unwrap_or(0);
+        let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through && streak.last_us < up_us;
+        let before: u32 = self.streaks.iter().filter(failed).map(|streak| streak.count).sum();
+        let before = if before >= COMING_UP { before } else { 0 };
+        Loss { attempts: self.count() - before, failed: self.failed() - before }
     }
 
     /// When traffic first got through.
@@ -234,10 +257,9 @@ pub fn unproven(cell: &Cell) -> Option<String> {
     if let Some(void) = attempts.void() {
         return Some(format!("{flow} was unsound before any policy ({void})"));
     }
-    let attempts = attempts.since_up();
-    let loss = f64::from(attempts.failed()) / f64::from(attempts.count().max(1));
-    (attempts.count() >= LOSS_SAMPLE && loss > MAX_LOSS)
-        .then(|| format!("{flow} lost {:.0} % of its attempts before any policy", loss * 100.0))
+    let loss = attempts.loss();
+    (loss.attempts >= LOSS_SAMPLE && loss.is_too_much())
+        .then(|| format!("{flow} lost {:.0} % of its attempts before any policy", loss.share() * 100.0))
 }
 
 #[cfg(test)]
@@ -295,6 +317,19 @@ mod tests {
             Seen::Blocked => "blocked",
             Seen::Unclear { .. } => "unclear",
         }
+    }
+
+    #[test]
+    fn what_was_not_there_yet_was_not_lost() {
+        let loss = |streaks: Vec<Streak>| {
+            let Loss { attempts, failed } = Attempts::of(&cell(Allow, streaks)).loss();
+            (attempts, failed)
+        };
+        // Attempts overlap: one that began before the first success may be heard of after it.
+        assert_eq!(loss(vec![timed_out(3, 0, 100), connected(2, 400, 500), timed_out(2, 200, 300)]), (2, 0));
+        assert_eq!(loss(vec![timed_out(3, 0, 100), connected(2, 400, 500), timed_out(2, 600, 700)]), (4, 2));
+        assert_eq!(loss(vec![timed_out(2, 0, 100), connected(3, 400, 500)]), (5, 2), "that may be loss");
+        assert_eq!(loss(vec![timed_out(9, 0, 900)]), (9, 9));
     }
 
     #[test]
