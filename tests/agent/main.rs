@@ -18,6 +18,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Stdio;
 use std::time::Duration;
 
+/// Fast, and as fast after a thousand attempts.
+const PACE: Pace = Pace {
+    deadline_ms: 50,
+    blocked_ms: 10,
+    blocked_attempts: 1_000,
+    blocked_max_ms: 10,
+    through_ms: 10,
+    through_max_ms: 20,
+};
+
 #[tokio::test]
 async fn the_end_of_its_socket_ends_it() {
     let (agent, mut controller) = Agent::on_socket("x/a");
@@ -72,15 +82,7 @@ async fn a_stream_that_is_cut_in_the_middle_of_an_epoch_costs_nothing() {
     let (_agent, port) = Agent::on_port("x/a");
     let silent = unread();
     let to = silent.local_addr().unwrap();
-    let pace = Pace {
-        deadline_ms: 50,
-        blocked_ms: 10,
-        blocked_attempts: 1_000,
-        blocked_max_ms: 10,
-        through_ms: 10,
-        through_max_ms: 20,
-    };
-    let flow = ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace };
+    let flow = ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace: PACE };
     let mut controller = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
     let FromAgent::Welcome { start, epoch: None, .. } = controller.say_hello(TOKEN).await else { panic!("no welcome") };
     controller.probe(3, vec![flow]).await;
@@ -131,14 +133,7 @@ async fn two_agents_find_out_what_is_open() {
     assert_eq!(receiving.hear().await, FromAgent::Listening { failed: vec![] });
 
     let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let pace = Pace {
-        deadline_ms: 900,
-        blocked_ms: 100,
-        blocked_attempts: 1_000,
-        blocked_max_ms: 100,
-        through_ms: 10,
-        through_max_ms: 20,
-    };
+    let pace = Pace { deadline_ms: 900, blocked_ms: 100, blocked_max_ms: 100, ..PACE };
     let identity = "y/b".to_owned();
     let mut flows = Vec::new();
     for (ip, port) in loopbacks.into_iter().flat_map(|ip| ports.map(|port| (ip, port))) {
@@ -180,14 +175,7 @@ async fn the_end_of_an_epoch_takes_no_deadline() {
     controller.say_hello(TOKEN).await;
     let silent = unread();
     let to = silent.local_addr().unwrap();
-    let pace = Pace {
-        deadline_ms: 999,
-        blocked_ms: 10,
-        blocked_attempts: 1_000,
-        blocked_max_ms: 10,
-        through_ms: 10,
-        through_max_ms: 20,
-    };
+    let pace = Pace { deadline_ms: 999, ..PACE };
     let flow = ProbeFlow { flow: 1, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace };
     controller.probe(1, vec![flow]).await;
     let (silent, mut datagram) = (tokio::net::UdpSocket::from_std(silent).unwrap(), [0; 1]);

@@ -333,6 +333,14 @@ mod tests {
     }
 
     #[test]
+    fn datagrams_that_came_in_are_not_among_those_that_were_stopped_after_them() {
+        // Attempts are denser at the beginning of a streak than at its end: a share of the time would say 23.
+        let mut cell = cell(Deny, vec![timed_out(30, 0, 9_000)]);
+        cell.arrived = Some(Arrived { count: 20, first_us: 0, last_us: 2_000 * MS });
+        assert_eq!(Attempts::of(&cell).stopped(), Stopped { count: 10, first_us: 2_000 * MS, last_us: 9_000 * MS });
+    }
+
+    #[test]
     fn what_attempts_come_to() {
         let clean = [connected(1, 0, 0)];
         let lossy = [connected(8, 0, 900), timed_out(2, 300, 600)];

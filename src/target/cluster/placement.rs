@@ -158,8 +158,9 @@ fn next<'a>(
     room: &mut BTreeMap<&'a str, usize>,
 ) -> Option<Vec<String>> {
     let before = room.clone();
-    let turns = lane * NODES_PER_LANE.min(nodes.len()) / nodes.len();
     let width = nodes.len().min(NODES_PER_LANE);
+    // After each turn through the nodes lanes begin one further on, so that none carries more than the others.
+    let turns = lane * width / nodes.len();
     let mut placed = Vec::new();
     for (i, namespace) in blueprint.namespaces.iter().enumerate() {
         for j in 0..namespace.pods.len() {
@@ -220,6 +221,14 @@ mod tests {
             }
         }
         assert_eq!(placement.lanes.iter().flatten().collect::<BTreeSet<_>>().len(), 5);
+    }
+
+    #[test]
+    fn lanes_on_the_same_nodes_begin_at_different_ones() {
+        let lanes = place(&[60, 60]).unwrap().lanes;
+        let count = |name: &str| lanes.iter().take(4).flatten().filter(|node| *node == name).count();
+        assert_ne!(lanes[0], lanes[1]);
+        assert_eq!((count("n1"), count("n2")), (18, 18));
     }
 
     #[test]
