@@ -11,7 +11,6 @@ use papertiger::core::verdict::{
     TermResult, Verdict, Witness,
 };
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) const DENY_EGRESS: &str = "\
 apiVersion: networking.k8s.io/v1
@@ -239,11 +238,4 @@ pub(crate) fn case(
         steps,
         terms,
     }
-}
-
-/// Held while a test runs a lab: two at once would make each other slow, and neither could tell what is its own.
-pub(crate) fn lab_to_oneself() -> MutexGuard<'static, ()> {
-    static LAB: Mutex<()> = Mutex::new(());
-    // A test that failed has ended its lab all the same.
-    LAB.lock().unwrap_or_else(PoisonError::into_inner)
 }

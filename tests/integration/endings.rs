@@ -1,6 +1,5 @@
 //! However a run ends, nothing of it stays: no process, no namespace, no file.
 
-use crate::common::lab_to_oneself;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -8,7 +7,6 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -26,7 +24,6 @@ struct Run {
     directory: TempDir,
     /// What was mounted before, seen from the system's own namespace.
     mounts: BTreeSet<String>,
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// How a run ended.
@@ -41,7 +38,6 @@ struct Ended {
 impl Run {
     fn start(variables: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let alone = lab_to_oneself();
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::tempdir().unwrap();
         for name in ["here", "tmp", "log"] {
@@ -65,7 +61,7 @@ impl Run {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, mark, directory, mounts, _alone: alone }
+        Self { child, mark, directory, mounts }
     }
 
     fn log(&self) -> PathBuf {
@@ -93,7 +89,7 @@ impl Run {
     /// Waits for the end, after which everything must be gone: at once, where the run could clean up.
     fn end(self, could_clean_up: bool) -> Ended {
         let log = self.log();
-        let Self { child, mark, directory, mounts, _alone } = self;
+        let Self { child, mark, directory, mounts } = self;
         let output = child.wait_with_output().unwrap();
         let (stdout, stderr) =
             (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap());

@@ -1,7 +1,7 @@
 //! The prober's exam with real packets: every fault of the lab is found in exactly the terms that it touches and named, and
 //! there is no alarm without one.
 
-use crate::common::{lab_to_oneself, papertiger};
+use crate::common::papertiger;
 use papertiger::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
 use papertiger::core::event::{Event, Phase, RunEvent};
 use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
@@ -80,7 +80,6 @@ impl Report {
     #[track_caller]
     #[expect(clippy::panic, reason = "what came instead of a report is what the reader of a failure needs")]
     fn of(mut command: Command) -> Self {
-        let _alone = lab_to_oneself();
         let output = command.output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let json = serde_json::from_slice(&output.stdout)
