@@ -79,8 +79,10 @@ pub enum Event {
     },
     /// Somebody else's policy is there that can touch what is probed, or is there no more.
     ForeignPolicy(ForeignPolicy),
-    /// How far something is that takes its time. For progress only: logs do not keep it.
+    /// What takes its time just now. For progress only: logs do not keep it.
     Progress {
+        /// The lane that waits for it, if it is not the run.
+        lane: Option<u32>,
         /// A few words.
         text: String,
     },

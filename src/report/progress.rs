@@ -59,7 +59,8 @@ impl Progress {
                 }
                 self.run(None);
             }
-            Event::Progress { text } => self.run(Some(text.as_str())),
+            Event::Progress { lane: None, text } => self.run(Some(text.as_str())),
+            Event::Progress { lane: Some(lane), text } => self.lane_stands(*lane, clean(text)),
             Event::LaneOpened { lane } => {
                 self.run(None);
                 self.lane(*lane, "ready");
@@ -69,16 +70,8 @@ impl Progress {
                 self.lane(started.lane, "starting");
             }
             Event::PhaseStarted { lane, phase, flows } => self.lane(*lane, &format!("{phase} · {flows} flows")),
-            Event::PhaseProgress { lane, wrong } => {
-                if let View::Live(live) = &self.view
-                    && let Some(bar) = live.lanes.get(lane)
-                {
-                    bar.set_prefix(match wrong {
-                        0 => "holding".to_owned(),
-                        wrong => format!("{wrong} not yet as written"),
-                    });
-                }
-            }
+            Event::PhaseProgress { lane, wrong: 0 } => self.lane_stands(*lane, "holding".to_owned()),
+            Event::PhaseProgress { lane, wrong } => self.lane_stands(*lane, format!("{wrong} not yet as written")),
             Event::PhaseEnded(_) | Event::PropertyObserved { .. } => {}
             Event::CaseEnded { lane, case, abandoned } => {
                 let since = self.running.remove(lane).map_or(*at_us, |(_, since)| since);
@@ -128,6 +121,15 @@ impl Progress {
         };
         bar.set_prefix("");
         bar.set_message(message);
+    }
+
+    /// How what a lane does stands.
+    fn lane_stands(&self, lane: u32, how: String) {
+        if let View::Live(live) = &self.view
+            && let Some(bar) = live.lanes.get(&lane)
+        {
+            bar.set_prefix(how);
+        }
     }
 
     fn case_ended(&mut self, case: &str, took_us: u64, abandoned: Option<&str>) {

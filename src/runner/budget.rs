@@ -5,6 +5,7 @@ use crate::core::model::flow::Protocol;
 use crate::core::model::observation::Signal;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
+use crate::core::verdict::seen::Attempts;
 use crate::target::Tracking;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,15 +57,15 @@ pub(super) struct Tries {
 impl Tries {
     /// What was tried on a flow, with what was in flight at the end.
     fn of(cell: &Cell) -> Self {
-        let count = |stopped: bool| -> u32 {
-            let streaks = cell.streaks.iter();
-            let signal = |signal| (signal == Signal::Stopped) == stopped;
-            streaks.filter(|streak| signal(streak.outcome.signal())).map(|streak| streak.count).sum()
-        };
+        let attempts = Attempts::of(cell);
+        let stopped: u32 = attempts.stops().iter().map(|stop| stop.count).sum();
         // A datagram that came in got through, though its answer did not.
-        let arrived = cell.arrived.as_ref().map_or(0, |arrived| arrived.count);
-        let ends_stopped = cell.streaks.last().is_some_and(|streak| streak.outcome.signal() == Signal::Stopped);
-        Self { through: count(false).max(arrived), stopped: count(true) + if ends_stopped { IN_FLIGHT } else { 0 } }
+        let arrived = attempts.arrived.map_or(0, |arrived| arrived.count);
+        let in_flight = match cell.streaks.last().map(|streak| streak.outcome.signal()) {
+            Some(Signal::Stopped) => IN_FLIGHT,
+            Some(Signal::Through | Signal::Void) | None => 0,
+        };
+        Self { through: (attempts.count() - stopped).max(arrived), stopped: stopped + in_flight }
     }
 }
 
@@ -81,8 +82,15 @@ impl Budget {
         self.tracking
     }
 
-    /// Waits until the nodes have room for what will be tried on the cells, and takes it.
-    pub(super) async fn reserve(&self, world: &World, cells: &[Cell], tries: impl Fn(&Cell) -> Tries) -> Reservation {
+    /// Waits until the nodes have room for what will be tried on the cells, and takes it. `on_wait` is called when there is
+    /// none yet.
+    pub(super) async fn reserve(
+        &self,
+        world: &World,
+        cells: &[Cell],
+        tries: impl Fn(&Cell) -> Tries,
+        mut on_wait: impl FnMut(),
+    ) -> Reservation {
         let mut wanted = self.counts(world, cells, tries);
         for (node, total) in totals(&wanted).into_iter().filter(|(_, total)| *total > ENTRIES_PER_PHASE) {
             let of_node = wanted.iter_mut().filter(|((other, _), _)| *other == node);
@@ -105,6 +113,7 @@ impl Budget {
                 }
                 ledger.iter().filter_map(|entry| entry.dies).min()
             };
+            on_wait();
             // Room comes when entries die or when another phase turns out to have needed less than it took.
             match wait_until {
                 Some(dies) => {
@@ -180,8 +189,10 @@ fn entries(reservation: u64, counts: Counts, ended: Option<Instant>) -> impl Ite
 pub(super) struct LongestPause {
     /// Flows that get through.
     pub(super) through: Duration,
-    /// Flows that do not.
-    pub(super) stopped: Duration,
+    /// Flows that do not and must not.
+    pub(super) denied: Duration,
+    /// Flows that do not and should.
+    pub(super) overblocked: Duration,
 }
 
 impl LongestPause {
@@ -192,13 +203,16 @@ impl LongestPause {
             Duration::from_millis(millis.clamp(least, 10_000))
         };
         let through = cells.iter().map(|cell| tracking.through(cell).as_secs()).sum();
-        let mut stopped: BTreeMap<&str, u64> = BTreeMap::new();
-        for cell in cells.iter().filter(|cell| cell.expected != Answer::Allow) {
-            if let Some(node) = keeps_stopped(world, cell) {
-                *stopped.entry(node).or_default() += tracking.stopped(cell).as_secs();
+        let stopped = |overblocked: bool| {
+            let mut entry_seconds: BTreeMap<&str, u64> = BTreeMap::new();
+            for cell in cells.iter().filter(|cell| (cell.expected == Answer::Allow) == overblocked) {
+                if let Some(node) = keeps_stopped(world, cell) {
+                    *entry_seconds.entry(node).or_default() += tracking.stopped(cell).as_secs();
+                }
             }
-        }
-        Self { through: pause(through, 500), stopped: pause(stopped.into_values().max().unwrap_or(0), 250) }
+            pause(entry_seconds.into_values().max().unwrap_or(0), 250)
+        };
+        Self { through: pause(through, 500), denied: stopped(false), overblocked: stopped(true) }
     }
 
     /// How many entries a flow keeps alive that is tried once in every such pause.
@@ -210,7 +224,7 @@ impl LongestPause {
         match cell.expected {
             Answer::Allow => Tries { through: alive(tracking.through(cell), self.through), stopped: 0 },
             Answer::Deny | Answer::Undefined(_) => {
-                Tries { through: 1, stopped: alive(tracking.stopped(cell), self.stopped) }
+                Tries { through: 1, stopped: alive(tracking.stopped(cell), self.denied) }
             }
         }
     }
@@ -330,12 +344,13 @@ mod tests {
         let (budget, world, start) = (Budget::new(Tracking::LINUX), world(), Instant::now());
         for _ in 0..2 {
             let cells = cells(2_500, Protocol::Udp);
-            let reservation = budget.reserve(&world, &cells, |_| ONCE).await;
+            let reservation = budget.reserve(&world, &cells, |_| ONCE, || ()).await;
             budget.settle(reservation, &world, &cells).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        let _third = budget.reserve(&world, &cells(1, Protocol::Udp), |_| ONCE).await;
-        assert_eq!(start.elapsed().as_secs(), 60);
+        let mut waits = 0;
+        let _third = budget.reserve(&world, &cells(1, Protocol::Udp), |_| ONCE, || waits += 1).await;
+        assert_eq!((start.elapsed().as_secs(), waits), (60, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -344,7 +359,7 @@ mod tests {
         let cells = stopped(100, Protocol::Tcp, 20);
         let tries = |_: &Cell| Tries { through: 0, stopped: 20 + IN_FLIGHT };
         for waited in [0, 0, 150, 150, 300] {
-            let reservation = budget.reserve(&world, &cells, tries).await;
+            let reservation = budget.reserve(&world, &cells, tries, || ()).await;
             assert_eq!(start.elapsed().as_secs(), waited);
             budget.settle(reservation, &world, &cells).await;
         }
@@ -355,12 +370,12 @@ mod tests {
         let (budget, world) = (Budget::new(Tracking::LINUX), world());
         let many = cells(500, Protocol::Tcp);
         let five = |_: &Cell| Tries { through: 5, stopped: 0 };
-        let first = budget.reserve(&world, &many, five).await;
-        let second = budget.reserve(&world, &many, five).await;
+        let first = budget.reserve(&world, &many, five, || ()).await;
+        let second = budget.reserve(&world, &many, five, || ()).await;
         let start = Instant::now();
         let waiting = tokio::spawn({
             let (budget, world) = (budget.clone(), world.clone());
-            async move { budget.reserve(&world, &cells(100, Protocol::Tcp), |_| ONCE).await }
+            async move { budget.reserve(&world, &cells(100, Protocol::Tcp), |_| ONCE, || ()).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -374,10 +389,10 @@ mod tests {
     async fn a_hold_leaves_behind_what_it_took_for_as_long_as_it_lives() {
         let (budget, world, start) = (Budget::new(Tracking::LINUX), world(), Instant::now());
         for _ in 0..2 {
-            let room = budget.reserve(&world, &cells(2_500, Protocol::Udp), |_| ONCE).await;
+            let room = budget.reserve(&world, &cells(2_500, Protocol::Udp), |_| ONCE, || ()).await;
             budget.expire(room).await;
         }
-        let _third = budget.reserve(&world, &cells(1, Protocol::Tcp), |_| ONCE).await;
+        let _third = budget.reserve(&world, &cells(1, Protocol::Tcp), |_| ONCE, || ()).await;
         assert_eq!(start.elapsed().as_secs(), 60);
     }
 
@@ -385,8 +400,8 @@ mod tests {
     async fn nothing_wants_more_than_there_can_be() {
         let (budget, world) = (Budget::new(Tracking::LINUX), world());
         let many = |_: &Cell| Tries { through: 100, stopped: 100 };
-        let _first = budget.reserve(&world, &stopped(1_000, Protocol::Tcp, 1), many).await;
-        let _second = budget.reserve(&world, &stopped(1_000, Protocol::Udp, 1), many).await;
+        let _first = budget.reserve(&world, &stopped(1_000, Protocol::Tcp, 1), many, || ()).await;
+        let _second = budget.reserve(&world, &stopped(1_000, Protocol::Udp, 1), many, || ()).await;
     }
 
     #[test]
@@ -400,10 +415,11 @@ mod tests {
     #[test]
     fn flows_that_are_blocked_for_minutes_stay_within_the_budget() {
         let cells = stopped(20, Protocol::Tcp, 0);
-        let pause = LongestPause::of(Tracking::LINUX, &world(), &cells, 6).stopped;
+        let pause = LongestPause::of(Tracking::LINUX, &world(), &cells, 6).denied;
         let live = 6.0 * 20.0 * 150.0 / pause.as_secs_f64();
         assert!(live <= f64::from(ENTRIES_PER_NODE), "{live}");
-        let pause = LongestPause { through: Duration::from_secs(1), stopped: Duration::from_secs(5) };
+        let pause =
+            LongestPause { denied: Duration::from_secs(5), ..LongestPause::of(Tracking::LINUX, &world(), &[], 1) };
         assert_eq!(pause.tries(Tracking::LINUX, &cells[0]), Tries { through: 1, stopped: 31 });
     }
 }

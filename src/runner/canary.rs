@@ -37,16 +37,18 @@ pub(super) struct Watch {
 impl Watch {
     /// The watch over these cells beside so many lanes.
     pub(super) fn over(tracking: Tracking, world: &World, cells: &[Cell], lanes: usize) -> Self {
-        let LongestPause { through, stopped } = LongestPause::of(tracking, world, cells, lanes);
-        Self { tracking, pause: LongestPause { through: through.max(OPEN_PACE), stopped: stopped.max(BLOCKED_PACE) } }
+        let pause = LongestPause::of(tracking, world, cells, lanes);
+        let (through, denied) = (pause.through.max(OPEN_PACE), pause.denied.max(BLOCKED_PACE));
+        Self { tracking, pause: LongestPause { through, denied, ..pause } }
     }
 
     pub(super) fn pace(self, cell: &Cell) -> Pace {
-        let (through_max_ms, blocked_max_ms) = (wire_ms(self.pause.through), wire_ms(self.pause.stopped));
+        let LongestPause { through, denied, overblocked } = self.pause;
+        let (through_max_ms, denied_ms) = (wire_ms(through), wire_ms(denied));
         // How long a surprise lasts is worth knowing.
-        let (through_ms, blocked_ms) = match cell.expected {
-            Answer::Allow => (through_max_ms, SURPRISE_PACE_MS),
-            Answer::Deny | Answer::Undefined(_) => (SURPRISE_PACE_MS, blocked_max_ms),
+        let (through_ms, blocked_ms, blocked_max_ms) = match cell.expected {
+            Answer::Allow => (through_max_ms, SURPRISE_PACE_MS, wire_ms(overblocked)),
+            Answer::Deny | Answer::Undefined(_) => (SURPRISE_PACE_MS, denied_ms, denied_ms),
         };
         let deadline_ms = wire_ms(ATTEMPT_DEADLINE);
         Pace { deadline_ms, blocked_ms, blocked_attempts: SURPRISES, blocked_max_ms, through_ms, through_max_ms }

@@ -1,6 +1,6 @@
 //! One case on one lane: baseline, steps, removal.
 
-use super::budget::Tries;
+use super::budget::{Reservation, Tries};
 use super::canary::{self, Watch};
 use super::clock::micros;
 use super::lane::Shared;
@@ -136,17 +136,17 @@ impl<L: Lane> Work<'_, L> {
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (goal(phase), &self.shared.settings);
         let world = self.experiment.world.clone();
-        let room = self.shared.budget.reserve(&world, &cells, |cell| tries(goal, cell, settings)).await;
+        let taken = room(self.shared, self.number, &world, &cells, |cell| tries(goal, cell, settings)).await;
 
         let (requested_us, accepted_us, mut observed) = match self.probe(phase, &world, &mut cells).await {
             Ok(probed) => probed,
             Err(error) => {
                 // What it has left in connection tracking is unknown.
-                self.shared.budget.expire(room).await;
+                self.shared.budget.expire(taken).await;
                 return Err(error);
             }
         };
-        self.shared.budget.settle(room, &world, &cells).await;
+        self.shared.budget.settle(taken, &world, &cells).await;
         drop(turn);
         if self.case.canary && phase == Phase::Step(self.experiment.steps.len() - 1) {
             if observed.held_us.is_some() {
@@ -186,13 +186,13 @@ impl<L: Lane> Work<'_, L> {
         let watch = Watch::over(self.agents.tracking, world, cells, shared.settings.lanes);
         let mut held: Vec<Cell> =
             cells.iter().map(|cell| Cell { streaks: Vec::new(), arrived: None, ..cell.clone() }).collect();
-        let room = shared.budget.reserve(world, &held, |cell| watch.tries(cell)).await;
+        let taken = room(shared, self.number, world, &held, |cell| watch.tries(cell)).await;
         let least = self.agents.clock.at(accepted_us) + shared.settings.canary;
         let over = || shared.is_quiet() && Instant::now() >= least;
         shared.rest();
         let outcome = self.agents.hold(world, &mut held, |cell| watch.pace(cell), over).await;
         shared.resume();
-        shared.budget.expire(room).await;
+        shared.budget.expire(taken).await;
         canary::append(cells, held);
         Ok(outcome?)
     }
@@ -279,16 +279,16 @@ impl<L: Lane> Work<'_, L> {
         let mut again: Vec<Cell> = which.iter().map(fresh).collect();
         let world = self.experiment.world.clone();
         let settings = &self.shared.settings;
-        let room = self.shared.budget.reserve(&world, &again, |cell| tries(goal, cell, settings)).await;
+        let taken = room(self.shared, self.number, &world, &again, |cell| tries(goal, cell, settings)).await;
         let now = self.agents.clock.now_us();
         match self.agents.observe(&world, &mut again, before, goal, settings, now, |_| {}).await {
             Ok(_) => {
-                self.shared.budget.settle(room, &world, &again).await;
+                self.shared.budget.settle(taken, &world, &again).await;
                 Ok(again)
             }
             Err(error) => {
                 // What it has left in connection tracking is unknown.
-                self.shared.budget.expire(room).await;
+                self.shared.budget.expire(taken).await;
                 Err(error.into())
             }
         }
@@ -303,6 +303,19 @@ impl<L: Lane> Work<'_, L> {
         let find = |cell: &Cell| self.baseline.iter().find(|before| before.flow == cell.flow);
         cells.iter().map(|cell| find(cell).unwrap_or(cell).clone()).collect()
     }
+}
+
+/// Waits until the nodes have room for what will be tried on the cells, and says so meanwhile.
+async fn room(
+    shared: &Shared,
+    lane: u32,
+    world: &World,
+    cells: &[Cell],
+    tries: impl Fn(&Cell) -> Tries,
+) -> Reservation {
+    let text = "waits for room in connection tracking";
+    let say = || shared.emit(Event::Progress { lane: Some(lane), text: text.to_owned() });
+    shared.budget.reserve(world, cells, tries, say).await
 }
 
 /// What a phase will usually try on a flow.

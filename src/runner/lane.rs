@@ -108,7 +108,7 @@ impl Shared {
                 Event::ForeignPolicy(foreign)
             }
             Alert::Note(text) => Event::Note { text },
-            Alert::Progress(text) => Event::Progress { text },
+            Alert::Progress(text) => Event::Progress { lane: None, text },
         });
     }
 

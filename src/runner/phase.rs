@@ -112,7 +112,7 @@ impl Patience {
     fn new(settle: Duration, hold: Duration, pause: LongestPause) -> Self {
         // An over-block needs its own time to be told from loss, however short the patience.
         let overblock = settle.max(Duration::from_micros(OVERBLOCK_US) + 2 * ATTEMPT_DEADLINE);
-        Self { settle, overblock, holding: hold * 2 + 8 * ATTEMPT_DEADLINE + pause.stopped }
+        Self { settle, overblock, holding: hold * 2 + 8 * ATTEMPT_DEADLINE + pause.denied }
     }
 
     fn is_over(&self, standing: &Standing, waited: Duration) -> bool {
@@ -142,7 +142,8 @@ impl Agents {
             cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
         let longest = LongestPause::of(self.tracking, world, cells, settings.lanes);
-        self.begin(world, cells, |cell| pace(goal, cell, longest, settings)).await;
+        let patience = self.patience(goal, settings);
+        self.begin(world, cells, |cell| pace(goal, cell, longest, patience, settings)).await;
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
         let (standing, settle) = loop {
@@ -402,29 +403,33 @@ impl Agents {
 }
 
 /// When a flow of a phase is tried again.
-fn pace(goal: Goal, cell: &Cell, longest: LongestPause, settings: &Settings) -> Pace {
+fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, settings: &Settings) -> Pace {
     let brisk = Duration::from_millis(100);
-    let (first, longest_through) = match (goal, cell.expected) {
-        // Every attempt is wanted here: how many get lost is part of the answer, and the phase ends early.
-        (Goal::Baseline, _) => (brisk, 5 * brisk),
+    // The attempts that a denial takes fill the hold; more would prove nothing more.
+    let denied = BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1));
+    let (through, through_max) = match (goal, cell.expected) {
+        // How many attempts get lost is part of the answer, so that there must be some, however long they have.
+        (Goal::Baseline, _) => (brisk, patience / 10),
         // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
-        // it takes; and so the other way round.
+        // it takes. After a removal what is open waits for what is not, which may be for as long as `--settle`.
         (Goal::Removal, _) | (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest.through),
         // One success now and one before a hold of a second is over.
         (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (7 * brisk, longest.through.max(7 * brisk)),
     };
-    // The attempts that a denial takes fill the hold; more would prove nothing more.
-    let blocked = match cell.expected {
-        Answer::Deny | Answer::Undefined(_) => BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1)),
-        Answer::Allow => BLOCKED_PACE,
+    let (blocked, blocked_max) = match (goal, cell.expected) {
+        (Goal::Baseline, _) => (BLOCKED_PACE, patience / 10),
+        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Allow) => (BLOCKED_PACE, longest.overblocked),
+        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
+            (denied, longest.denied.max(denied))
+        }
     };
     Pace {
         deadline_ms: wire_ms(ATTEMPT_DEADLINE),
         blocked_ms: wire_ms(blocked),
         blocked_attempts: settings.hold_attempts,
-        blocked_max_ms: wire_ms(longest.stopped.max(blocked)),
-        through_ms: wire_ms(first),
-        through_max_ms: wire_ms(longest_through),
+        blocked_max_ms: wire_ms(blocked_max),
+        through_ms: wire_ms(through),
+        through_max_ms: wire_ms(through_max),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
 mod canary;
+mod conntrack;
 mod cuts;
 mod foreign;
 mod shapes;

@@ -85,7 +85,9 @@ pub(crate) fn log() -> Vec<u8> {
     for event in events() {
         recorder.write(&event).unwrap();
         recorder.write(&RunEvent { at_us: 0, event: Event::PhaseProgress { lane: 0, wrong: 1 } }).unwrap();
-        recorder.write(&RunEvent { at_us: 0, event: Event::Progress { text: "making worlds".into() } }).unwrap();
+        recorder
+            .write(&RunEvent { at_us: 0, event: Event::Progress { lane: None, text: "making worlds".into() } })
+            .unwrap();
     }
     log
 }

@@ -46,6 +46,8 @@ pub struct LabOptions {
     pub nodes: usize,
     /// What shall be wrong with it.
     pub faults: Vec<FaultAt>,
+    /// How long its nodes shall remember connections, where the kernel lets them be told.
+    pub tracking: Tracking,
     /// The program that is an agent when its first argument is `agent`.
     pub agent: PathBuf,
     /// The world of each lane.
@@ -53,17 +55,22 @@ pub struct LabOptions {
 }
 
 impl LabOptions {
-    /// Two nodes, no faults, this very program as the agent.
+    /// Two nodes that forget soon, no faults, this very program as the agent.
     pub fn new(world: impl Fn(&str) -> World + Send + Sync + 'static) -> Result<Self, TargetError> {
         let agent = std::env::current_exe().map_err(|error| failed("finding this program", error))?;
-        Ok(Self { nodes: 2, faults: Vec::new(), agent, world: Arc::new(world) })
+        Ok(Self { nodes: 2, faults: Vec::new(), tracking: TRACKING, agent, world: Arc::new(world) })
     }
 }
 
 impl fmt::Debug for LabOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, faults, agent, world: _ } = self;
-        f.debug_struct("LabOptions").field("nodes", nodes).field("faults", faults).field("agent", agent).finish()
+        let Self { nodes, faults, tracking, agent, world: _ } = self;
+        f.debug_struct("LabOptions")
+            .field("nodes", nodes)
+            .field("faults", faults)
+            .field("tracking", tracking)
+            .field("agent", agent)
+            .finish()
     }
 }
 
@@ -76,8 +83,8 @@ const TRACKING: Tracking = Tracking {
     sweep: Duration::ZERO,
 };
 
-/// The lab.
-#[derive(Debug)]
+/// The lab. Clones are the same lab.
+#[derive(Clone, Debug)]
 pub struct LabTarget {
     shared: Arc<Shared>,
 }
@@ -103,9 +110,9 @@ impl LabTarget {
                 node.load(&rules)?;
             }
         }
-        let mut tracking = TRACKING;
+        let mut tracking = options.tracking;
         for node in &topology.nodes {
-            if !node.netns.forget_after(TRACKING)? {
+            if !node.netns.forget_after(options.tracking)? {
                 tracking = Tracking::LINUX;
             }
         }
@@ -114,7 +121,7 @@ impl LabTarget {
     }
 
     /// How many connections each node tracks. Blocks for a moment.
-    pub fn conntrack_entries(&self) -> Result<BTreeMap<String, u64>, TargetError> {
+    pub fn conntrack_entries(&self) -> Result<BTreeMap<String, usize>, TargetError> {
         let nodes = self.shared.topology.nodes.iter();
         nodes.map(|node| Ok((node.name.clone(), node.netns.conntrack_count()?))).collect()
     }
