@@ -1,4 +1,4 @@
-//! `papertiger cases list|show`.
+//! `papertiger cases list|show|explain`.
 
 use super::output::Form;
 use super::settings::Profile;
@@ -11,7 +11,9 @@ pub enum CasesCommand {
     /// List cases: id, profile, what they prove
     List(CasesListArgs),
     /// Show one case: its policies, its steps and what must happen
-    Show(CasesShowArgs),
+    Show(CaseArgs),
+    /// Say why a case would notice a network that ignores one of its terms
+    Explain(CaseArgs),
 }
 
 /// Lists cases.
@@ -31,9 +33,9 @@ pub struct CasesListArgs {
     pub output: Form,
 }
 
-/// Shows one case.
+/// Chooses one case.
 #[derive(Debug, clap::Args)]
-pub struct CasesShowArgs {
+pub struct CaseArgs {
     /// Its id, as `cases list` prints it
     #[arg(value_name = "ID")]
     pub id: String,

@@ -1,9 +1,11 @@
-//! `papertiger cases list|show`.
+//! `papertiger cases list|show|explain`.
+
+mod explain;
 
 use super::catalogue;
-use crate::cli::cases::{CasesCommand, CasesListArgs, CasesShowArgs};
+use crate::cli::cases::{CaseArgs, CasesCommand, CasesListArgs};
 use crate::cli::{Form, UsageError};
-use crate::core::catalogue::{Action, Blueprint, Case, Instance, furnish};
+use crate::core::catalogue::{Action, Blueprint, Case, Catalogue, Instance, furnish};
 use crate::core::event::Phase;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::manifest;
@@ -38,22 +40,29 @@ pub(super) fn run(command: CasesCommand) -> anyhow::Result<ExitStatus> {
                 Form::Json => json(&chosen.iter().map(row).collect::<Vec<_>>())?,
             }
         }
-        CasesCommand::Show(CasesShowArgs { id, case_dir, output }) => {
+        CasesCommand::Show(CaseArgs { id, case_dir, output }) => {
             let catalogue = catalogue::load(case_dir.as_deref())?;
-            let Some(case) = catalogue.case(&id) else {
-                let ids = catalogue.cases().iter().map(|case| case.id.as_str());
-                let meant = nearest(&id, ids).map(|id| format!(", did you mean `{id}`?")).unwrap_or_default();
-                let message = format!("no case is called `{id}`{meant} (`papertiger cases list` prints all)");
-                return Err(UsageError::new(message).into());
-            };
+            let case = named(&catalogue, &id)?;
             match output {
                 Form::Pretty => show(case),
                 Form::Json => json(&row(case))?,
             }
         }
+        CasesCommand::Explain(CaseArgs { id, case_dir, output }) => {
+            explain::explain(named(&catalogue::load(case_dir.as_deref())?, &id)?, output)?
+        }
     };
     write_stdout(&text)?;
     Ok(ExitStatus::Enforced)
+}
+
+/// The case of that id.
+fn named<'a>(catalogue: &'a Catalogue, id: &str) -> Result<&'a Case, UsageError> {
+    catalogue.case(id).ok_or_else(|| {
+        let ids = catalogue.cases().iter().map(|case| case.id.as_str());
+        let meant = nearest(id, ids).map(|id| format!(", did you mean `{id}`?")).unwrap_or_default();
+        UsageError::new(format!("no case is called `{id}`{meant} (`papertiger cases list` prints all)"))
+    })
 }
 
 fn row(case: &Case) -> CaseRow<'_> {

@@ -168,3 +168,20 @@ fn completions_and_manual() {
     }
     assert!(ran(&["man"]).stdout.contains(".TH papertiger"));
 }
+
+#[test]
+fn a_case_says_why_it_would_notice_what_is_ignored() {
+    let explained = ran(&["cases", "explain", "allow-one-protocol"]);
+    assert_eq!(explained.code, Some(0), "{}", explained.stderr);
+    insta::assert_snapshot!(explained.stdout);
+    let page: serde_json::Value =
+        serde_json::from_str(&ran(&["cases", "explain", "allow-one-protocol", "-o", "json"]).stdout).unwrap();
+    let terms = page["terms"].as_array().unwrap();
+    assert!(terms.iter().all(|term| !term["ignored"].as_array().unwrap().is_empty()), "{page:#}");
+    let protocol = terms.iter().find(|term| term["feature"] == "protocol").unwrap();
+    assert_eq!(protocol["ignored"][0]["fault"], "ignore-protocol");
+    assert_eq!(protocol["ignored"][0]["witnesses"][0]["expected"], "deny");
+    let unknown = ran(&["cases", "explain", "allow-one-protocl"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("did you mean `allow-one-protocol`?"), "{}", unknown.stderr);
+}

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod coverage;
 mod experiment;
+mod explain;
 pub mod plan;
 pub mod reading;
 mod term;
 mod touch;
 
 pub use experiment::Experiment;
+pub use explain::{Explanation, Ignored, Noticed, Shown};
 pub use term::{ChangeKind, Part, Place, RulePart, Term};
 pub use touch::{shown, touched};
 
