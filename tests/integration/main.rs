@@ -13,3 +13,4 @@ mod readme;
 mod record;
 mod report;
 mod rights;
+mod upstream;
