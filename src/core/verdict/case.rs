@@ -1,15 +1,16 @@
 //! One case as its events tell it, prepared for judgement: which cells are known, and what each fault predicts for them.
 
 use super::foreign::Doubt;
-use super::relapse::relapse;
+use super::relapse::{Relapse, relapse};
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
-use crate::core::event::{CaseStarted, Phase, PhaseEnded, RunSettings};
+use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, RunSettings};
 use crate::core::fault::plan::scope;
 use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Experiment, Fault, FaultAt};
 use crate::core::model::flow::Flow;
 use crate::core::model::policy::Direction;
+use crate::core::model::world::World;
 use crate::core::oracle::{Answer, both};
 
 /// A case as far as it was run.
@@ -64,7 +65,7 @@ pub(super) struct Sighting<'a> {
     pub(super) right: Vec<Answer>,
     pub(super) seen: Vec<Option<Seen>>,
     /// How it was wrong after it had held, if it was.
-    pub(super) relapses: Vec<Option<String>>,
+    pub(super) relapses: Vec<Option<Relapse>>,
 }
 
 /// Both sides' answers, by phase and flow.
@@ -115,7 +116,8 @@ impl<'a> Evidence<'a> {
                         .iter()
                         .map(|phase| {
                             let (ended, cell) = cell_in(*phase)?;
-                            relapse(cell, first, ended.held_us.filter(|_| matches!(phase, Phase::Step(_)))?)
+                            let held_us = ended.held_us.filter(|_| matches!(phase, Phase::Step(_)))?;
+                            relapse(cell, first, held_us, &ended.cells, |other| beside(&experiment.world, other, cell))
                         })
                         .collect(),
                 }
@@ -195,6 +197,14 @@ impl Predictions {
             if reaches(Direction::Ingress) { ingress } else { right_ingress },
         ])
     }
+}
+
+/// Whether two flows have an end in common, or both nodes.
+fn beside(world: &World, one: &Cell, other: &Cell) -> bool {
+    let (one, other) = (&one.flow, &other.flow);
+    let nodes =
+        |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
+    one.from == other.from || one.to == other.to || nodes(one) == nodes(other)
 }
 
 /// Whether traffic that got through, or did not, cannot be what `answer` says.

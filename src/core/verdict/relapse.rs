@@ -9,13 +9,45 @@ use crate::core::oracle::Answer;
 /// So many unanswered attempts in a row after a leak say that it is over.
 const OVER: u32 = 3;
 
-/// How a cell was wrong after everything had held at `held_us`; `None` where it was not.
-pub(super) fn relapse(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Option<String> {
+/// How a cell was wrong after everything had held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Relapse {
+    /// By what the network does with policies.
+    Flapped(String),
+    /// Together with everything beside it, which no policy needs to be the reason for.
+    Dead(String),
+}
+
+/// How a cell was wrong after everything had held at `held_us`; `None` where it was not. `others` are the cells of the same
+/// observation; those that are `beside` this one are its controls.
+pub(super) fn relapse(
+    cell: &Cell,
+    baseline: Attempts<'_>,
+    held_us: u64,
+    others: &[Cell],
+    beside: impl Fn(&Cell) -> bool,
+) -> Option<Relapse> {
     match cell.expected {
-        Answer::Deny => leak(cell, held_us),
-        Answer::Allow => outage(cell, baseline, held_us),
+        Answer::Deny => leak(cell, held_us).map(Relapse::Flapped),
+        Answer::Allow => {
+            let (how, out) = outage(cell, baseline, held_us)?;
+            let connects = |other: &Cell| beside(other) && through(other).any(|streak| falls_into(streak, out));
+            Some(if others.iter().any(connects) {
+                Relapse::Flapped(how)
+            } else {
+                Relapse::Dead(format!("{how}, and nothing else connected beside it meanwhile"))
+            })
+        }
         Answer::Undefined(_) => None,
     }
+}
+
+/// Whether one of the attempts of a streak was made during an outage for certain.
+fn falls_into(streak: &Streak, out: Stopped) -> bool {
+    let within = |us: u64| (out.first_us..=out.last_us).contains(&us);
+    let spans = streak.first_us < out.first_us && out.last_us < streak.last_us;
+    let pause_us = (streak.last_us - streak.first_us) / u64::from(streak.count.saturating_sub(1).max(1));
+    within(streak.first_us) || within(streak.last_us) || (spans && 2 * pause_us <= out.last_us - out.first_us)
 }
 
 /// One attempt that got through is enough: nothing but a lapse of the policy lets it.
@@ -38,7 +70,7 @@ fn leak(cell: &Cell, held_us: u64) -> Option<String> {
 }
 
 /// So many failures in a row as loss alone would hardly ever produce.
-fn outage(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Option<String> {
+fn outage(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Option<(String, Stopped)> {
     let attempts = Attempts::of(cell);
     let quorum = Quorum::overblock(baseline);
     // A datagram that came in was not blocked, though its answer was lost. When it came is not known, so each such
@@ -54,9 +86,10 @@ fn outage(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Option<String> {
     let back = attempts.last_through_us().is_some_and(|us| us > last_us);
     let (flow, from) = (&cell.flow, seconds(first_us));
     let to = if back { seconds(last_us) } else { "the end".to_owned() };
-    Some(format!(
+    let how = format!(
         "{flow} connected for a whole hold, then {count} attempts in a row failed without any change from {from} to {to}"
-    ))
+    );
+    Some((how, *out))
 }
 
 fn through(cell: &Cell) -> impl Iterator<Item = &Streak> {
@@ -95,8 +128,11 @@ mod tests {
         let clean = [open(1, 0, 0)];
         let baseline = Attempts { streaks: &clean, arrived: None };
         let cell = Cell { flow, expected, streaks, arrived, alone: None };
-        let said = relapse(&cell, baseline, 2_000 * MS)?;
-        Some(said.split_once(", then ").unwrap().1.to_owned())
+        let beside = Cell { streaks: vec![open(100, 0, 50_000)], ..cell.clone() };
+        match relapse(&cell, baseline, 2_000 * MS, &[beside], |_| true)? {
+            Relapse::Flapped(said) => Some(said.split_once(", then ").unwrap().1.to_owned()),
+            Relapse::Dead(said) => unreachable!("{said}"),
+        }
     }
 
     #[test]
@@ -131,5 +167,21 @@ mod tests {
         let arrived = Arrived { count: 17, first_us: 0, last_us: 40_000 * MS };
         assert_eq!(said(Allow, failing(20, 5_000), Some(arrived.clone())), None);
         assert!(said(Allow, failing(22, 5_000), Some(arrived)).is_some());
+    }
+
+    #[test]
+    fn an_attempt_falls_into_an_outage_only_for_certain() {
+        let out = Stopped { count: 20, first_us: 10_000 * MS, last_us: 14_000 * MS };
+        for (streak, expected) in [
+            (open(1, 9_000, 9_000), false),
+            (open(1, 12_000, 12_000), true),
+            (open(3, 9_000, 11_000), true),
+            (open(3, 13_000, 20_000), true),
+            (open(11, 0, 20_000), true),
+            (open(9, 0, 20_000), false),
+            (open(2, 15_000, 20_000), false),
+        ] {
+            assert_eq!(falls_into(&streak, out), expected, "{streak:?}");
+        }
     }
 }

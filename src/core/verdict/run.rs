@@ -3,6 +3,7 @@
 use super::case::{CaseRun, Evidence, Predictions};
 use super::fold::worst;
 use super::foreign::Foreign;
+use super::relapse::Relapse;
 use super::seen::Attempts;
 use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, term};
 use crate::core::event::{
@@ -278,7 +279,8 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                         cell: cell.clone(),
                         seen: seen.unwrap_or_else(|| Seen::Unclear { why: "it has no baseline".to_owned() }),
                         wrong: flow.is_some_and(|flow| {
-                            evidence.wrong(phase, flow) || evidence.flows[flow].relapses[phase].is_some()
+                            let flapped = matches!(evidence.flows[flow].relapses[phase], Some(Relapse::Flapped(_)));
+                            evidence.wrong(phase, flow) || flapped
                         }),
                     }
                 })

@@ -3,6 +3,7 @@
 use super::case::{Evidence, contradicts};
 use super::fold::{over_scopes, worst};
 use super::foreign::Doubt;
+use super::relapse::Relapse;
 use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
 use crate::core::event::Phase;
 use crate::core::fault::reading::Reach;
@@ -158,8 +159,10 @@ fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> Sta
     if let Some(why) = &sighting.unproven {
         return State::Unknown(why.clone());
     }
-    if let Some(relapse) = &sighting.relapses[phase] {
-        return State::Flapped(relapse.clone());
+    match &sighting.relapses[phase] {
+        Some(Relapse::Flapped(how)) => return State::Flapped(how.clone()),
+        Some(Relapse::Dead(how)) => return State::Unknown(how.clone()),
+        None => {}
     }
     let Some(through) = evidence.through(phase, flow) else {
         return State::Unknown(match &sighting.seen[phase] {

@@ -7,7 +7,7 @@ use crate::core::oracle::Answer;
 use crate::core::verdict::seen::Attempts;
 use crate::core::verdict::{RunResult, Verdict};
 use crate::exit::{ExitStatus, Expect};
-use crate::target::sim::{Lapse, SimOptions};
+use crate::target::sim::{Lapse, Lapsed, SimOptions};
 use std::time::Duration;
 
 const OTHERS: [&str; 4] = ["default-deny-ingress", "default-deny-egress", "allow-by-pod", "update-closes"];
@@ -25,9 +25,9 @@ fn beside_others(options: SimOptions, least: u64) -> Sim {
     sim
 }
 
-fn lapse(after_ms: u64, lasts_ms: u64, open: bool) -> SimOptions {
+fn lapse(after_ms: u64, lasts_ms: u64, what: Lapsed) -> SimOptions {
     let (after, lasts) = (Duration::from_millis(after_ms), Duration::from_millis(lasts_ms));
-    SimOptions { lapse: Some(Lapse { after, lasts, open }), ..SimOptions::default() }
+    SimOptions { lapse: Some(Lapse { after, lasts, what }), ..SimOptions::default() }
 }
 
 fn phases<'a>(events: &'a [RunEvent], case: &'a str) -> impl Iterator<Item = &'a PhaseEnded> {
@@ -89,7 +89,7 @@ fn it_stays_for_a_while_even_alone_and_costs_little() {
 
 #[test]
 fn a_moment_without_rules_is_flapping() {
-    let (result, _) = beside_others(lapse(20_000, 300, true), 35).run();
+    let (result, _) = beside_others(lapse(20_000, 300, Lapsed::Open), 35).run();
     others_are_enforced(&result);
     assert_eq!(verdict(&result, "canary"), Verdict::Flapping, "{}", story(&result));
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
@@ -110,7 +110,7 @@ fn a_moment_without_rules_is_flapping() {
 
 #[test]
 fn an_engine_that_dies_in_the_middle_is_flapping() {
-    let (result, _) = beside_others(lapse(20_000, 1_000_000, true), 35).run();
+    let (result, _) = beside_others(lapse(20_000, 1_000_000, Lapsed::Open), 35).run();
     others_are_enforced(&result);
     assert_eq!(verdict(&result, "canary"), Verdict::Flapping, "{}", story(&result));
     let said = result.cases.iter().find(|case| case.id == "canary").unwrap().reason.as_deref().unwrap();
@@ -120,7 +120,7 @@ fn an_engine_that_dies_in_the_middle_is_flapping() {
 #[test]
 fn an_outage_of_what_is_open_is_flapping_when_loss_cannot_explain_it() {
     let flapping = |lasts_ms| {
-        let (result, _) = beside_others(lapse(15_000, lasts_ms, false), 45).run();
+        let (result, _) = beside_others(lapse(15_000, lasts_ms, Lapsed::Closed), 45).run();
         others_are_enforced(&result);
         (verdict(&result, "canary"), story(&result))
     };
@@ -129,6 +129,16 @@ fn an_outage_of_what_is_open_is_flapping_when_loss_cannot_explain_it() {
     assert!(told.contains("attempts in a row failed without any change from"), "{told}");
     let (verdict, told) = flapping(1_000);
     assert_eq!(verdict, Verdict::Enforced, "{told}");
+}
+
+/// Nothing tells a policy that blocks everything from a network that is dead, or from nodes that have no time.
+#[test]
+fn an_outage_of_everything_is_not_the_engines() {
+    let (result, _) = beside_others(lapse(15_000, 15_000, Lapsed::Dead), 45).run();
+    others_are_enforced(&result);
+    assert_eq!(verdict(&result, "canary"), Verdict::Inconclusive, "{}", story(&result));
+    let told = story(&result);
+    assert!(told.contains("nothing else connected beside it"), "{told}");
 }
 
 #[test]

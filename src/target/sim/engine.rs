@@ -66,8 +66,19 @@ pub struct Lapse {
     pub after: Duration,
     /// How long.
     pub lasts: Duration,
-    /// Whether everything gets through meanwhile, or nothing.
-    pub open: bool,
+    /// What happens meanwhile.
+    pub what: Lapsed,
+}
+
+/// What a network does while it is not itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapsed {
+    /// Everything gets through.
+    Open,
+    /// Nothing gets through to the pods of namespace x.
+    Closed,
+    /// Nothing gets through.
+    Dead,
 }
 
 impl SimOptions {
@@ -201,10 +212,12 @@ impl Engine {
         if flow.path == Path::ClusterIp && age < self.services_after {
             return false;
         }
-        if let Some(Lapse { after, lasts, open }) = self.lapse
-            && (after..after + lasts).contains(&age)
-        {
-            return open;
+        let lapsed = self.lapse.filter(|Lapse { after, lasts, .. }| (*after..*after + *lasts).contains(&age));
+        match lapsed.map(|lapse| lapse.what) {
+            Some(Lapsed::Open) => return true,
+            Some(Lapsed::Dead) => return false,
+            Some(Lapsed::Closed) if flow.to.pod().is_some_and(|pod| pod.namespace == "x") => return false,
+            Some(Lapsed::Closed) | None => {}
         }
         let place = scope(&self.world, flow);
         let mut inner = self.lock();

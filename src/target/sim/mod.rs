@@ -9,7 +9,7 @@ mod engine;
 mod intrusion;
 mod net;
 
-pub use engine::{Lapse, SimOptions};
+pub use engine::{Lapse, Lapsed, SimOptions};
 pub use intrusion::Intrusion;
 
 use crate::core::catalogue::{Blueprint, furnish};
