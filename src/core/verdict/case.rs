@@ -117,7 +117,8 @@ impl<'a> Evidence<'a> {
                         .map(|phase| {
                             let (ended, cell) = cell_in(*phase)?;
                             let held_us = ended.held_us.filter(|_| matches!(phase, Phase::Step(_)))?;
-                            relapse(cell, first, held_us, &ended.cells, |other| beside(&experiment.world, other, cell))
+                            let beside = |other: &Cell| beside(&experiment.world, &other.flow, &cell.flow);
+                            relapse(cell, first, held_us, &ended.cells, beside)
                         })
                         .collect(),
                 }
@@ -200,11 +201,10 @@ impl Predictions {
 }
 
 /// Whether two flows have an end in common, or both nodes.
-fn beside(world: &World, one: &Cell, other: &Cell) -> bool {
-    let (one, other) = (&one.flow, &other.flow);
-    let nodes =
-        |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
-    one.from == other.from || one.to == other.to || nodes(one) == nodes(other)
+fn beside(world: &World, one: &Flow, other: &Flow) -> bool {
+    let same_nodes =
+        world.node_of(&one.from) == world.node_of(&other.from) && world.node_of(&one.to) == world.node_of(&other.to);
+    one.from == other.from || one.to == other.to || same_nodes
 }
 
 /// Whether traffic that got through, or did not, cannot be what `answer` says.
