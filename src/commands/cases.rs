@@ -90,7 +90,8 @@ fn list(cases: &[Case]) -> String {
 
 /// The policies, the steps and the expected matrix, in the names that cases use.
 fn show(case: &Case) -> String {
-    let (experiment, states) = offline(case);
+    let experiment = offline(case);
+    let states = experiment.states();
     let mut text = format!("{}\n{}\n", case.id, case.title);
     if let Some(note) = &case.note {
         text.push_str(&format!("{}\n", note.trim_end()));
@@ -112,7 +113,7 @@ fn show(case: &Case) -> String {
 }
 
 /// The case as it would be in a lane, without one.
-fn offline(case: &Case) -> (Experiment, Vec<State>) {
+fn offline(case: &Case) -> Experiment {
     let suffix = "";
     let mut world = Blueprint::embedded().world(suffix);
     furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
@@ -120,9 +121,7 @@ fn offline(case: &Case) -> (Experiment, Vec<State>) {
     let start = State { policies: Vec::new(), world };
     let world = setup.iter().fold(start, State::after).world;
     let assumptions = Assumptions { ip_block_matches_pods: true };
-    let experiment = Experiment { world, steps, removal, assumptions };
-    let states = experiment.states();
-    (experiment, states)
+    Experiment { world, steps, removal, assumptions }
 }
 
 /// How many of the flows from each pod to each other one must connect: all `.`, none `x`, some `/`.

@@ -53,8 +53,7 @@ struct NoticedRow {
 }
 
 pub(super) fn explain(case: &Case, form: Form) -> anyhow::Result<String> {
-    let (experiment, _) = offline(case);
-    let explanation = Explanation::of(&experiment, SEED);
+    let explanation = Explanation::of(&offline(case), SEED);
     match form {
         Form::Pretty => Ok(pretty(case, &explanation)),
         Form::Json => json(&page(case, &explanation)),

@@ -31,7 +31,7 @@ pub struct Ignored {
 }
 
 /// A flow that a misreading changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// When.
     pub phase: Phase,
@@ -86,7 +86,7 @@ impl Explanation {
                 unnoticed.push(fault);
                 continue;
             }
-            let same = |(_, other): &&mut (Vec<Fault>, Vec<Shown>)| is_same(other, &cells);
+            let same = |(_, other): &&mut (Vec<Fault>, Vec<Shown>)| *other == cells;
             match noticed.iter_mut().find(same) {
                 Some((faults, _)) => faults.push(fault),
                 None => noticed.push((vec![fault], cells)),
@@ -95,10 +95,4 @@ impl Explanation {
         let noticed = noticed.into_iter().map(|(faults, cells)| Noticed { faults, cells: cells.len() }).collect();
         Self { flows, terms, noticed, unnoticed }
     }
-}
-
-/// Whether the same cells are changed: to the contrary, so that nothing else needs to be compared.
-fn is_same(one: &[Shown], other: &[Shown]) -> bool {
-    let cells = |shown: &Shown| (shown.phase, shown.flow.clone());
-    one.len() == other.len() && one.iter().map(cells).eq(other.iter().map(cells))
 }

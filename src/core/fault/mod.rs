@@ -12,7 +12,7 @@ mod touch;
 pub use experiment::Experiment;
 pub use explain::{Explanation, Ignored, Noticed, Shown};
 pub use term::{ChangeKind, Part, Place, RulePart, Term};
-pub use touch::{shown, touched};
+pub use touch::touched;
 
 use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::model::nearest::nearest;

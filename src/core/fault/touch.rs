@@ -1,10 +1,10 @@
 //! Which terms a fault makes fail, as its model says: what the lab and the simulation are examined against.
 
+use super::FaultAt;
 use super::experiment::Experiment;
 use super::plan::{differ, scope};
 use super::reading::{Reach, Reading};
 use super::term::Term;
-use super::{Fault, FaultAt};
 use crate::core::model::flow::Flow;
 use crate::core::model::policy::Direction;
 use crate::core::oracle::both;
@@ -33,22 +33,6 @@ pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<
                         let right = faithful.answer(phase, flow);
                         differ(right, ignoring.answer(phase, flow)) && differ(right, does(phase, flow))
                     })
-                })
-            })
-        })
-        .collect()
-}
-
-/// Every way of ignoring a term that one of `flows` would show.
-pub fn shown(experiment: &Experiment, term: &Term, flows: &[Flow]) -> Vec<Fault> {
-    let faithful = Reading::faithful(experiment);
-    let phases = experiment.phases().len();
-    Fault::ALL
-        .into_iter()
-        .filter(|fault| {
-            experiment.reading(*fault, Reach::Term(term)).is_some_and(|reading| {
-                (0..phases).any(|phase| {
-                    flows.iter().any(|flow| differ(faithful.answer(phase, flow), reading.answer(phase, flow)))
                 })
             })
         })
