@@ -8,7 +8,7 @@ mod shapes;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
-use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
+use crate::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
 use crate::core::event::{Event, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::state::State;
@@ -128,6 +128,10 @@ fn expected(fault: &FaultAt) -> BTreeSet<String> {
 
 fn all_cases() -> Vec<Case> {
     Catalogue::embedded().cases().to_vec()
+}
+
+fn of_profile(profile: Profile) -> Vec<Case> {
+    Catalogue::embedded().select(&[] as &[&str], Some(profile)).unwrap().into_iter().cloned().collect()
 }
 
 fn some_cases(ids: &[&str]) -> Vec<Case> {

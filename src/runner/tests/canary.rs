@@ -1,7 +1,7 @@
 //! The canary stays to the last, and tells what lapses meanwhile.
 
-use super::{SEED, Sim, some_cases, story, terms, with};
-use crate::core::catalogue::{Case, Catalogue, Profile};
+use super::{SEED, Sim, of_profile, some_cases, story, terms, with};
+use crate::core::catalogue::Profile;
 use crate::core::event::{Event, Phase, PhaseEnded, RunEvent};
 use crate::core::oracle::Answer;
 use crate::core::verdict::seen::Attempts;
@@ -154,12 +154,8 @@ fn loss_is_never_flapping() {
     }
 }
 
-fn standard() -> Vec<Case> {
-    Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect()
-}
-
 fn patiently(options: SimOptions) -> (RunResult, Vec<RunEvent>) {
-    let mut sim = Sim::new(options, standard()).seed(SEED);
+    let mut sim = Sim::new(options, of_profile(Profile::Standard)).seed(SEED);
     sim.settings.settle = seconds(60);
     let (result, events) = sim.run();
     eprintln!("{} s: {}", result.duration_us / 1_000_000, result.headline);

@@ -1,7 +1,7 @@
 //! What all lanes together keep alive in connection tracking, counted from what they report.
 
-use super::{Sim, story, with};
-use crate::core::catalogue::{Case, Catalogue, Profile};
+use super::{Sim, of_profile, story, with};
+use crate::core::catalogue::Profile;
 use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::model::flow::{Flow, Protocol};
@@ -14,8 +14,7 @@ use std::time::Duration;
 
 #[test]
 fn whatever_is_wrong_the_budget_is_kept() {
-    let cases: Vec<Case> =
-        Catalogue::embedded().select(&[] as &[&str], Some(Profile::Quick)).unwrap().into_iter().cloned().collect();
+    let cases = of_profile(Profile::Quick);
     let mut peaks = BTreeMap::new();
     for fault in Fault::ALL {
         let mut sim = Sim::new(with(fault.name()), cases.clone());

@@ -1,16 +1,12 @@
 //! Targets that have less than others: one family, one node, no host outside.
 
-use super::{Sim, some_cases, story, with};
-use crate::core::catalogue::{Case, Catalogue, Profile};
+use super::{Sim, of_profile, some_cases, story, with};
+use crate::core::catalogue::Profile;
 use crate::core::model::flow::Family;
 use crate::core::verdict::{RunResult, Verdict};
 use crate::exit::{ExitStatus, Expect};
 use crate::target::sim::SimOptions;
 use std::time::Duration;
-
-fn standard() -> Vec<Case> {
-    Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect()
-}
 
 /// Every shape, each with a name.
 fn shapes() -> Vec<(&'static str, SimOptions)> {
@@ -34,7 +30,7 @@ fn skipped(result: &RunResult) -> Vec<&str> {
 fn a_healthy_network_of_any_shape_is_enforced() {
     for (shape, options) in shapes() {
         let outside = options.externals;
-        let (result, _) = Sim::new(options, standard()).run();
+        let (result, _) = Sim::new(options, of_profile(Profile::Standard)).run();
         assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Enforced, "{shape}: {}", story(&result));
         for case in result.cases.iter().filter(|case| case.verdict != Verdict::Skipped) {
             let odd = case.terms.iter().find(|term| term.verdict != Verdict::Enforced);
@@ -53,7 +49,8 @@ fn a_healthy_network_of_any_shape_is_enforced() {
 #[test]
 fn a_network_of_any_shape_without_an_engine_is_found_out() {
     for (shape, options) in shapes() {
-        let (result, _) = Sim::new(SimOptions { faults: with("no-engine").faults, ..options }, standard()).run();
+        let (result, _) =
+            Sim::new(SimOptions { faults: with("no-engine").faults, ..options }, of_profile(Profile::Standard)).run();
         assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced, "{shape}: {}", story(&result));
         let expected = ExitStatus::of(&result, Some(Expect::Ignored), &[]);
         assert_eq!(expected, ExitStatus::Enforced, "{shape}: {}", story(&result));
@@ -82,7 +79,9 @@ fn services_that_become_reachable_late_are_waited_for_once() {
 
 #[test]
 fn a_run_of_nothing_but_skipped_cases_proves_nothing() {
-    let cases = standard().into_iter().filter(|case| case.id.starts_with("ip-block-") && case.id.ends_with("outside"));
+    let cases = of_profile(Profile::Standard)
+        .into_iter()
+        .filter(|case| case.id.starts_with("ip-block-") && case.id.ends_with("outside"));
     let (result, _) = Sim::new(SimOptions { externals: false, ..SimOptions::default() }, cases.collect()).run();
     assert_eq!(skipped(&result).len(), 2);
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Inconclusive);
