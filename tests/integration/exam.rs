@@ -53,7 +53,14 @@ exam! {
     ignore_namespace_selector = IgnoreNamespaceSelector,
     ignore_pod_selector = IgnorePodSelector,
     and_as_or = AndAsOr,
+    ignore_expressions = IgnoreExpressions,
+    not_in_needs_key = NotInNeedsKey,
     ignore_except = IgnoreExcept,
+    ignore_ip_blocks = IgnoreIpBlocks,
+    any_ip_block = AnyIpBlock,
+    ignore_end_port = IgnoreEndPort,
+    ignore_named_ports = IgnoreNamedPorts,
+    any_named_port = AnyNamedPort,
     first_policy_only = FirstPolicyOnly,
     first_rule_only = FirstRuleOnly,
     first_peer_only = FirstPeerOnly,
@@ -159,7 +166,14 @@ fn examine(fault: Fault) {
         | Fault::IgnoreNamespaceSelector
         | Fault::IgnorePodSelector
         | Fault::AndAsOr
+        | Fault::IgnoreExpressions
+        | Fault::NotInNeedsKey
         | Fault::IgnoreExcept
+        | Fault::IgnoreIpBlocks
+        | Fault::AnyIpBlock
+        | Fault::IgnoreEndPort
+        | Fault::IgnoreNamedPorts
+        | Fault::AnyNamedPort
         | Fault::FirstPolicyOnly
         | Fault::FirstRuleOnly
         | Fault::FirstPeerOnly
@@ -204,8 +218,12 @@ fn is_found(report: &Report, fault: Fault) {
         .filter(|case| case["verdict"] == "undefined")
         .map(|case| format!("{}: ", text(&case["id"])))
         .collect();
+    let relies =
+        |scored: &Scored| scored.case.requires.is_some() && unscored.contains(&format!("{}: ", scored.case.id));
+    let assumptions = Assumptions { ip_block_matches_pods: !experiments().iter().any(relies) };
     let at = FaultAt::from(fault);
-    let mut expected: BTreeSet<String> = experiments().iter().flat_map(|scored| scored.touched(&at)).collect();
+    let mut expected: BTreeSet<String> =
+        experiments().iter().flat_map(|scored| scored.touched(&at, assumptions)).collect();
     expected.retain(|term| !unscored.iter().any(|case| term.starts_with(case)));
     let missed: Vec<_> = expected.difference(&found).collect();
     let alarms: Vec<_> = found.difference(&expected).collect();
@@ -257,9 +275,10 @@ impl Scored {
         self.named(self.experiment.terms().iter().map(|term| term.id()))
     }
 
-    /// `case: term` of what the fault's model says is touched.
-    fn touched(&self, fault: &FaultAt) -> Vec<String> {
-        self.named(touched(&self.experiment, fault, &self.flows).iter().map(|term| term.id()))
+    /// `case: term` of what the fault's model says is touched, where this is what the run has settled.
+    fn touched(&self, fault: &FaultAt, assumptions: Assumptions) -> Vec<String> {
+        let experiment = Experiment { assumptions, ..self.experiment.clone() };
+        self.named(touched(&experiment, fault, &self.flows).iter().map(|term| term.id()))
     }
 }
 

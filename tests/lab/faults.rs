@@ -7,7 +7,7 @@ use crate::support::{
 use papertiger::core::fault::Fault;
 use papertiger::core::model::change::{Change, Subject};
 use papertiger::core::model::flow::{Family, Flow, Path, PodId, Protocol};
-use papertiger::core::model::policy::{LabelSelector, Policy, PortMatch, Rule};
+use papertiger::core::model::policy::{LabelSelector, Operator, Peer, Policy, PortMatch, PortRef, Requirement, Rule};
 use papertiger::core::model::world::World;
 use papertiger::target::lab::LabLane;
 use papertiger::target::{Lane, Target};
@@ -62,7 +62,21 @@ fn tcp(number: u16) -> PortMatch {
     port(Protocol::Tcp, number)
 }
 
-const WITNESSES: [Witness; 20] = [
+fn named(name: &str) -> PortMatch {
+    PortMatch { port: Some(PortRef::Name(name.to_owned())), ..tcp(0) }
+}
+
+fn requiring(key: &str, operator: Operator, values: &[&str]) -> LabelSelector {
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    let requirement = Requirement { key: key.to_owned(), operator, values };
+    LabelSelector { match_expressions: vec![requirement], ..LabelSelector::default() }
+}
+
+fn echo_2(world: &World) -> Peer {
+    block(&format!("{}/32", world.externals[1].addresses[0]), &[])
+}
+
+const WITNESSES: [Witness; 27] = [
     Witness { fault: Fault::NoEngine, changes: deny, flow: "x/a > y/b", faithful: false },
     Witness { fault: Fault::IgnoreIngress, changes: deny, flow: "x/a > y/b svc", faithful: false },
     Witness {
@@ -112,6 +126,48 @@ const WITNESSES: [Witness; 20] = [
             added(vec![policy("x/block", None, Some(vec![rule(vec![peer], vec![])]))])
         },
         flow: "x/a > external:echo-2",
+        faithful: false,
+    },
+    Witness {
+        fault: Fault::IgnoreExpressions,
+        changes: |_| ingress(vec![rule(vec![pods(None, Some(requiring("pod", Operator::In, &["a"])))], vec![])]),
+        flow: "y/c > y/b",
+        faithful: false,
+    },
+    Witness {
+        fault: Fault::NotInNeedsKey,
+        changes: |_| ingress(vec![rule(vec![pods(None, Some(requiring("role", Operator::NotIn, &["a"])))], vec![])]),
+        flow: "y/c > y/b",
+        faithful: true,
+    },
+    Witness {
+        fault: Fault::IgnoreIpBlocks,
+        changes: |world| added(vec![policy("x/block", None, Some(vec![rule(vec![echo_2(world)], vec![])]))]),
+        flow: "x/a > external:echo-2",
+        faithful: true,
+    },
+    Witness {
+        fault: Fault::AnyIpBlock,
+        changes: |world| added(vec![policy("x/block", None, Some(vec![rule(vec![echo_2(world)], vec![])]))]),
+        flow: "x/a > external:echo",
+        faithful: false,
+    },
+    Witness {
+        fault: Fault::IgnoreEndPort,
+        changes: |_| ingress(vec![rule(vec![], vec![PortMatch { end_port: Some(8081), ..tcp(8080) }])]),
+        flow: "x/a > y/b 81",
+        faithful: true,
+    },
+    Witness {
+        fault: Fault::IgnoreNamedPorts,
+        changes: |_| ingress(vec![rule(vec![], vec![named("serve-80-tcp")])]),
+        flow: "x/a > y/b",
+        faithful: true,
+    },
+    Witness {
+        fault: Fault::AnyNamedPort,
+        changes: |_| ingress(vec![rule(vec![], vec![named("serve-80-tcp")])]),
+        flow: "x/a > y/b 81",
         faithful: false,
     },
     Witness {

@@ -43,8 +43,22 @@ pub enum Fault {
     IgnorePodSelector,
     /// A peer with both selectors counts as two peers.
     AndAsOr,
+    /// A peer's `matchExpressions` count as absent.
+    IgnoreExpressions,
+    /// `NotIn` does not hold where the label is absent.
+    NotInNeedsKey,
     /// An `ipBlock`'s `except` counts as absent.
     IgnoreExcept,
+    /// An `ipBlock` matches no address.
+    IgnoreIpBlocks,
+    /// An `ipBlock` matches every address outside its `except`.
+    AnyIpBlock,
+    /// `endPort` counts as absent: the first port of the range alone.
+    IgnoreEndPort,
+    /// A port item with a name matches no port.
+    IgnoreNamedPorts,
+    /// A port item with a name matches every port of its protocol.
+    AnyNamedPort,
     /// Of several policies that select a pod for a direction, only the first by name counts.
     FirstPolicyOnly,
     /// Only the first rule of a list counts.
@@ -75,7 +89,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 30] = [
         Self::NoEngine,
         Self::IgnoreIngress,
         Self::IgnoreEgress,
@@ -85,7 +99,14 @@ impl Fault {
         Self::IgnoreNamespaceSelector,
         Self::IgnorePodSelector,
         Self::AndAsOr,
+        Self::IgnoreExpressions,
+        Self::NotInNeedsKey,
         Self::IgnoreExcept,
+        Self::IgnoreIpBlocks,
+        Self::AnyIpBlock,
+        Self::IgnoreEndPort,
+        Self::IgnoreNamedPorts,
+        Self::AnyNamedPort,
         Self::FirstPolicyOnly,
         Self::FirstRuleOnly,
         Self::FirstPeerOnly,
@@ -113,7 +134,14 @@ impl Fault {
             Self::IgnoreNamespaceSelector => "ignore-namespace-selector",
             Self::IgnorePodSelector => "ignore-pod-selector",
             Self::AndAsOr => "and-as-or",
+            Self::IgnoreExpressions => "ignore-expressions",
+            Self::NotInNeedsKey => "not-in-needs-key",
             Self::IgnoreExcept => "ignore-except",
+            Self::IgnoreIpBlocks => "ignore-ip-blocks",
+            Self::AnyIpBlock => "any-ip-block",
+            Self::IgnoreEndPort => "ignore-end-port",
+            Self::IgnoreNamedPorts => "ignore-named-ports",
+            Self::AnyNamedPort => "any-named-port",
             Self::FirstPolicyOnly => "first-policy-only",
             Self::FirstRuleOnly => "first-rule-only",
             Self::FirstPeerOnly => "first-peer-only",
@@ -142,7 +170,14 @@ impl Fault {
             Self::IgnoreNamespaceSelector => "a peer's `namespaceSelector` counts as `{}`: every namespace",
             Self::IgnorePodSelector => "a peer's `podSelector` counts as `{}`: every pod",
             Self::AndAsOr => "a peer with both selectors counts as two peers, one with each",
+            Self::IgnoreExpressions => "a peer's `matchExpressions` count as absent",
+            Self::NotInNeedsKey => "`NotIn` does not hold of what lacks the label",
             Self::IgnoreExcept => "an `ipBlock`'s `except` counts as absent",
+            Self::IgnoreIpBlocks => "an `ipBlock` matches no address",
+            Self::AnyIpBlock => "an `ipBlock` matches every address that its `except` does not",
+            Self::IgnoreEndPort => "`endPort` counts as absent: the first port of a range alone is opened",
+            Self::IgnoreNamedPorts => "a port item with a name matches no port",
+            Self::AnyNamedPort => "a port item with a name matches every port of its protocol",
             Self::FirstPolicyOnly => "of several policies on a pod, only the first by name counts, in each direction",
             Self::FirstRuleOnly => "only the first rule of a list counts",
             Self::FirstPeerOnly => "only the first peer of a rule counts",

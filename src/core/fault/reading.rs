@@ -9,11 +9,14 @@ use super::{Fault, FaultAt, Scope};
 use crate::core::event::Phase;
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::flow::{Flow, Protocol};
-use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, Rule};
+use crate::core::model::policy::{
+    Direction, LabelSelector, Operator, Peer, Policy, PortMatch, PortRef, Requirement, Rule,
+};
 use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::verdict::{self, Verdict};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// How far a fault reaches.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +67,18 @@ impl Fault {
                     }
                     RulePart::NamespaceSelector(_) => self == Self::IgnoreNamespaceSelector,
                     RulePart::PodSelector(_) => self == Self::IgnorePodSelector,
+                    RulePart::NamespaceExpression(..) | RulePart::PodExpression(..) => {
+                        matches!(self, Self::IgnoreExpressions | Self::NotInNeedsKey)
+                    }
+                    RulePart::Cidr(_) => matches!(self, Self::IgnoreIpBlocks | Self::AnyIpBlock),
                     RulePart::Except(..) => self == Self::IgnoreExcept,
                     RulePart::Port(index) => {
                         matches!(self, Self::IgnoreRules | Self::IgnorePorts)
                             || (self == Self::FirstPortOnly && *index > 0)
                     }
                     RulePart::Protocol(_) => self == Self::IgnoreProtocol,
+                    RulePart::PortName(_) => matches!(self, Self::IgnoreNamedPorts | Self::AnyNamedPort),
+                    RulePart::EndPort(_) => self == Self::IgnoreEndPort,
                 },
             },
             Place::Change { kind: ChangeKind::Replace, .. } => self == Self::StaleUpdate,
@@ -90,12 +99,19 @@ impl Fault {
             | Self::IgnoreNamespaceSelector
             | Self::IgnorePodSelector
             | Self::AndAsOr
-            | Self::IgnoreExcept => Some(Verdict::Ignored),
+            | Self::IgnoreExpressions
+            | Self::AnyIpBlock
+            | Self::IgnoreExcept
+            | Self::AnyNamedPort => Some(Verdict::Ignored),
             Self::FirstPolicyOnly
             | Self::FirstRuleOnly
             | Self::FirstPeerOnly
             | Self::FirstPortOnly
             | Self::IgnoreRules
+            | Self::NotInNeedsKey
+            | Self::IgnoreIpBlocks
+            | Self::IgnoreEndPort
+            | Self::IgnoreNamedPorts
             | Self::IgnoreTargetSelector => Some(Verdict::Overblocked),
             Self::StaleDelete | Self::StaleUpdate | Self::IgnoreLabelChange => Some(Verdict::Stale),
             Self::Slow | Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss => None,
@@ -265,6 +281,8 @@ fn misread(mut policy: Policy, fault: Fault, reach: Reach<'_>) -> Policy {
                 if fault == Fault::FirstRuleOnly {
                     rules.truncate(1);
                 }
+                // An empty list would mean everyone: a rule whose last peer or port matches nothing must go.
+                rules.retain_mut(|rule| keep_matching(rule, fault) == Left::Something);
                 rules.iter_mut().for_each(|rule| misread_rule(rule, fault));
             }
         }
@@ -292,6 +310,23 @@ enum Left {
     Nothing,
 }
 
+/// Takes out the peers and ports of a rule that match nothing for an engine with `fault`.
+fn keep_matching(rule: &mut Rule, fault: Fault) -> Left {
+    let before = (rule.peers.len(), rule.ports.len());
+    rule.peers.retain(|peer| !(fault == Fault::IgnoreIpBlocks && matches!(peer, Peer::IpBlock { .. })));
+    rule.ports.retain(|port| !(fault == Fault::IgnoreNamedPorts && is_named(port)));
+    let emptied = |before: usize, now: usize| now == 0 && before > 0;
+    if emptied(before.0, rule.peers.len()) || emptied(before.1, rule.ports.len()) {
+        Left::Nothing
+    } else {
+        Left::Something
+    }
+}
+
+fn is_named(port: &PortMatch) -> bool {
+    matches!(port.port, Some(PortRef::Name(_)))
+}
+
 /// Reads a whole rule as an engine with `fault` does.
 fn misread_rule(rule: &mut Rule, fault: Fault) {
     match fault {
@@ -301,9 +336,14 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
         Fault::FirstPeerOnly => rule.peers.truncate(1),
         Fault::FirstPortOnly => rule.ports.truncate(1),
         Fault::AndAsOr => rule.peers = rule.peers.drain(..).flat_map(either).collect(),
-        Fault::IgnoreNamespaceSelector | Fault::IgnorePodSelector | Fault::IgnoreExcept => {
-            rule.peers.iter_mut().for_each(|peer| misread_peer(peer, fault));
-        }
+        Fault::IgnoreNamespaceSelector
+        | Fault::IgnorePodSelector
+        | Fault::IgnoreExpressions
+        | Fault::NotInNeedsKey
+        | Fault::AnyIpBlock
+        | Fault::IgnoreExcept => rule.peers.iter_mut().for_each(|peer| misread_peer(peer, fault)),
+        Fault::AnyNamedPort | Fault::IgnoreEndPort => rule.ports.iter_mut().for_each(|port| misread_port(port, fault)),
+        Fault::IgnoreIpBlocks | Fault::IgnoreNamedPorts => {}
         Fault::NoEngine
         | Fault::IgnoreIngress
         | Fault::IgnoreEgress
@@ -345,13 +385,40 @@ fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
                 misread_peer(peer, fault);
             }
         }
+        RulePart::NamespaceExpression(index, item) | RulePart::PodExpression(index, item) => {
+            let selector = rule.peers.get_mut(index).and_then(|peer| match (peer, part) {
+                (Peer::Pods { namespace_selector, .. }, RulePart::NamespaceExpression(..)) => {
+                    namespace_selector.as_mut()
+                }
+                (Peer::Pods { pod_selector, .. }, _) => pod_selector.as_mut(),
+                (Peer::IpBlock { .. }, _) => None,
+            });
+            let Some(selector) = selector else { return Left::Something };
+            if fault == Fault::NotInNeedsKey {
+                not_in_needs_key(selector, |other| other == item);
+            } else {
+                remove_at(&mut selector.match_expressions, item);
+            }
+        }
+        RulePart::Cidr(index) => {
+            if fault == Fault::AnyIpBlock {
+                rule.peers.get_mut(index).into_iter().for_each(|peer| misread_peer(peer, fault));
+            } else {
+                remove_at(&mut rule.peers, index);
+                if rule.peers.is_empty() {
+                    return Left::Nothing;
+                }
+            }
+        }
         RulePart::Except(index, item) => {
             if let Some(Peer::IpBlock { cidr: _, except }) = rule.peers.get_mut(index) {
                 remove_at(except, item);
             }
         }
-        RulePart::Port(index) | RulePart::Protocol(index) => {
-            if fault == Fault::IgnorePorts {
+        RulePart::Port(index) | RulePart::Protocol(index) | RulePart::PortName(index) | RulePart::EndPort(index) => {
+            if matches!(fault, Fault::AnyNamedPort | Fault::IgnoreEndPort) {
+                rule.ports.get_mut(index).into_iter().for_each(|port| misread_port(port, fault));
+            } else if fault == Fault::IgnorePorts {
                 rule.ports.clear();
             } else if fault == Fault::IgnoreProtocol {
                 if let Some(port) = rule.ports.get(index) {
@@ -375,16 +442,57 @@ fn misread_peer(peer: &mut Peer, fault: Fault) {
             for (selector, ignored) in
                 [(namespace_selector, Fault::IgnoreNamespaceSelector), (pod_selector, Fault::IgnorePodSelector)]
             {
-                if let Some(selector) = selector.as_mut().filter(|_| fault == ignored) {
+                let Some(selector) = selector else { continue };
+                if fault == ignored {
                     *selector = LabelSelector::default();
+                }
+                if fault == Fault::IgnoreExpressions {
+                    selector.match_expressions.clear();
+                }
+                if fault == Fault::NotInNeedsKey {
+                    not_in_needs_key(selector, |_| true);
                 }
             }
         }
-        Peer::IpBlock { cidr: _, except } => {
+        Peer::IpBlock { cidr, except } => {
+            if fault == Fault::AnyIpBlock {
+                *cidr = everywhere(cidr);
+            }
             if fault == Fault::IgnoreExcept {
                 except.clear();
             }
         }
+    }
+}
+
+/// A port item as an engine with `fault` reads it.
+fn misread_port(port: &mut PortMatch, fault: Fault) {
+    if fault == Fault::AnyNamedPort && is_named(port) {
+        port.port = None;
+    }
+    if fault == Fault::IgnoreEndPort {
+        port.end_port = None;
+    }
+}
+
+/// Asks for the label of those `NotIn` that `which` picks.
+fn not_in_needs_key(selector: &mut LabelSelector, which: impl Fn(usize) -> bool) {
+    let keys: Vec<String> = selector
+        .match_expressions
+        .iter()
+        .enumerate()
+        .filter(|(index, requirement)| requirement.operator == Operator::NotIn && which(*index))
+        .map(|(_, requirement)| requirement.key.clone())
+        .collect();
+    let exists = |key| Requirement { key, operator: Operator::Exists, values: Vec::new() };
+    selector.match_expressions.extend(keys.into_iter().map(exists));
+}
+
+/// Every address of a block's family.
+fn everywhere(block: &IpNet) -> IpNet {
+    match block {
+        IpNet::V4(_) => Ipv4Net::default().into(),
+        IpNet::V6(_) => Ipv6Net::default().into(),
     }
 }
 
@@ -436,7 +544,14 @@ impl Fault {
             Self::IgnoreNamespaceSelector => "a peer's `namespaceSelector` selected every namespace",
             Self::IgnorePodSelector => "a peer's `podSelector` selected every pod",
             Self::AndAsOr => "a peer with two selectors were two peers",
+            Self::IgnoreExpressions => "a peer's `matchExpressions` were absent",
+            Self::NotInNeedsKey => "`NotIn` did not hold of what lacks the label",
             Self::IgnoreExcept => "`except` were absent from every `ipBlock`",
+            Self::IgnoreIpBlocks => "no `ipBlock` matched any address",
+            Self::AnyIpBlock => "every `ipBlock` were 0.0.0.0/0 or ::/0",
+            Self::IgnoreEndPort => "`endPort` were absent: only the first port of a range was open",
+            Self::IgnoreNamedPorts => "no named port matched any port",
+            Self::AnyNamedPort => "a named port matched every port of its protocol",
             Self::FirstPolicyOnly => "only the first policy on a pod counted",
             Self::FirstRuleOnly => "only the first rule of a policy counted",
             Self::FirstPeerOnly => "only the first peer of a rule counted",

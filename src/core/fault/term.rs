@@ -1,7 +1,7 @@
 //! Terms: the smallest parts of a case that can be ignored, each with a stable id.
 
 use crate::core::model::change::{Change, PolicyName};
-use crate::core::model::policy::{Direction, Peer, Policy};
+use crate::core::model::policy::{Direction, Peer, Policy, PortRef};
 use std::fmt;
 
 /// A term and its place.
@@ -61,12 +61,22 @@ pub enum RulePart {
     NamespaceSelector(usize),
     /// The `podSelector` of a peer, where it is not empty.
     PodSelector(usize),
+    /// An item of a `namespaceSelector`'s `matchExpressions`: peer and index.
+    NamespaceExpression(usize, usize),
+    /// An item of a `podSelector`'s `matchExpressions`: peer and index.
+    PodExpression(usize, usize),
+    /// The `cidr` of a peer.
+    Cidr(usize),
     /// An item of `except`: peer and index.
     Except(usize, usize),
     /// An item of `ports`.
     Port(usize),
     /// The protocol of an item of `ports`.
     Protocol(usize),
+    /// The name of an item of `ports`, where it has one.
+    PortName(usize),
+    /// The `endPort` of an item of `ports`, where it has one.
+    EndPort(usize),
 }
 
 /// A change that an engine can fail to take up.
@@ -119,9 +129,13 @@ impl Term {
                     RulePart::Peer(_) => "peers",
                     RulePart::NamespaceSelector(_) => "namespace-selector",
                     RulePart::PodSelector(_) => "pod-selector",
+                    RulePart::NamespaceExpression(..) | RulePart::PodExpression(..) => "match-expressions",
+                    RulePart::Cidr(_) => "ip-block",
                     RulePart::Except(..) => "except",
                     RulePart::Port(_) => "ports",
                     RulePart::Protocol(_) => "protocol",
+                    RulePart::PortName(_) => "named-port",
+                    RulePart::EndPort(_) => "end-port",
                 },
             },
             Place::Change { kind: ChangeKind::Replace, .. } => "update",
@@ -150,11 +164,20 @@ impl fmt::Display for Term {
                             RulePart::Peer(peer) => write!(f, ".{list}[{peer}]"),
                             RulePart::NamespaceSelector(peer) => write!(f, ".{list}[{peer}].namespaceSelector"),
                             RulePart::PodSelector(peer) => write!(f, ".{list}[{peer}].podSelector"),
+                            RulePart::NamespaceExpression(peer, item) => {
+                                write!(f, ".{list}[{peer}].namespaceSelector.matchExpressions[{item}]")
+                            }
+                            RulePart::PodExpression(peer, item) => {
+                                write!(f, ".{list}[{peer}].podSelector.matchExpressions[{item}]")
+                            }
+                            RulePart::Cidr(peer) => write!(f, ".{list}[{peer}].ipBlock.cidr"),
                             RulePart::Except(peer, except) => {
                                 write!(f, ".{list}[{peer}].ipBlock.except[{except}]")
                             }
                             RulePart::Port(port) => write!(f, ".ports[{port}]"),
                             RulePart::Protocol(port) => write!(f, ".ports[{port}].protocol"),
+                            RulePart::PortName(port) => write!(f, ".ports[{port}].port"),
+                            RulePart::EndPort(port) => write!(f, ".ports[{port}].endPort"),
                         }
                     }
                 }
@@ -224,21 +247,33 @@ fn parts(policy: &Policy) -> Vec<Part> {
                 add(RulePart::Peer(index));
                 match peer {
                     Peer::Pods { namespace_selector, pod_selector } => {
-                        if namespace_selector.as_ref().is_some_and(|selector| !selector.is_empty()) {
-                            add(RulePart::NamespaceSelector(index));
-                        }
-                        if pod_selector.as_ref().is_some_and(|selector| !selector.is_empty()) {
-                            add(RulePart::PodSelector(index));
+                        let whole = [RulePart::NamespaceSelector(index), RulePart::PodSelector(index)];
+                        let items = [RulePart::NamespaceExpression, RulePart::PodExpression];
+                        for ((selector, whole), item) in
+                            [namespace_selector, pod_selector].into_iter().zip(whole).zip(items)
+                        {
+                            let Some(selector) = selector.as_ref().filter(|selector| !selector.is_empty()) else {
+                                continue;
+                            };
+                            add(whole);
+                            (0..selector.match_expressions.len()).for_each(|number| add(item(index, number)));
                         }
                     }
                     Peer::IpBlock { cidr: _, except } => {
+                        add(RulePart::Cidr(index));
                         (0..except.len()).for_each(|item| add(RulePart::Except(index, item)));
                     }
                 }
             }
-            for index in 0..content.ports.len() {
+            for (index, port) in content.ports.iter().enumerate() {
                 add(RulePart::Port(index));
                 add(RulePart::Protocol(index));
+                if matches!(port.port, Some(PortRef::Name(_))) {
+                    add(RulePart::PortName(index));
+                }
+                if port.end_port.is_some() {
+                    add(RulePart::EndPort(index));
+                }
             }
         }
     }
