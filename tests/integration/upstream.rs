@@ -1,13 +1,13 @@
 //! The catalogue and the oracle, held against what Kubernetes' own end-to-end suite expects: `tests/data/upstream`.
 
-use papertiger::core::catalogue::{Blueprint, Catalogue, furnish};
+use papertiger::core::catalogue::{Blueprint, Case, Catalogue, furnish};
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use papertiger::core::model::state::State;
 use papertiger::core::model::world::{ContainerPort, Labels, World};
 use papertiger::core::oracle::{Answer, Assumptions, answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -18,8 +18,7 @@ use std::sync::LazyLock;
 struct Upstream {
     upstream: String,
     number: usize,
-    #[serde(rename = "protocols")]
-    _protocols: Vec<Protocol>,
+    protocols: Vec<Protocol>,
     #[serde(default, rename = "note")]
     _note: String,
     steps: Vec<Step>,
@@ -42,6 +41,17 @@ struct Expected {
     port: u16,
     protocol: Protocol,
     matrix: Vec<String>,
+}
+
+impl Upstream {
+    /// What the catalogue calls it: the same text is used for each protocol.
+    fn name(&self) -> String {
+        match self.protocols[..] {
+            [Protocol::Udp] => format!("using UDP {}", self.upstream),
+            [Protocol::Sctp] => format!("using SCTP {}", self.upstream),
+            _ => self.upstream.clone(),
+        }
+    }
 }
 
 fn suite() -> &'static [Upstream] {
@@ -159,4 +169,122 @@ fn the_oracle_agrees_with_the_suite() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// A case of ours that names one of the suite's comes to the very same matrices, in the same order. The three for SCTP are
+/// missing: agents send none.
+#[test]
+fn the_catalogue_has_every_case_of_the_suite() {
+    let catalogue = Catalogue::embedded();
+    let mut wrong = Vec::new();
+    for case in suite().iter().filter(|case| case.protocols != [Protocol::Sctp]) {
+        let name = case.name();
+        let named: Vec<&Case> =
+            catalogue.cases().iter().filter(|ours| ours.also_known_as.upstream.contains(&name)).collect();
+        if !named.iter().any(|ours| comes_to_the_same(ours, case)) {
+            let ids: Vec<&str> = named.iter().map(|case| case.id.as_str()).collect();
+            wrong.push(format!("{} {name}: {ids:?}", case.number));
+        }
+    }
+    let names: BTreeSet<String> = suite().iter().map(Upstream::name).collect();
+    for case in catalogue.cases() {
+        let unknown = case.also_known_as.upstream.iter().filter(|name| !names.contains(*name));
+        wrong.extend(unknown.map(|name| format!("{}: the suite has no `{name}`", case.id)));
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn comes_to_the_same(ours: &Case, case: &Upstream) -> bool {
+    let world = world();
+    let states = ours.instantiate(&world, "").states(&world);
+    let mut states = states.iter();
+    case.steps.iter().all(|step| {
+        let same = |state: &&State| {
+            step.expect.iter().all(|expected| matrix(state, expected.port, expected.protocol) == expected.matrix)
+        };
+        states.find(same).is_some()
+    })
+}
+
+/// Every tag by which cyclonus sorts its cases.
+const CYCLONUS: [&str; 39] = [
+    "create-policy",
+    "update-policy",
+    "delete-policy",
+    "create-pod",
+    "delete-pod",
+    "set-pod-labels",
+    "create-namespace",
+    "delete-namespace",
+    "set-namespace-labels",
+    "target-namespace",
+    "target-pod-selector",
+    "ingress",
+    "egress",
+    "policy-stack",
+    "deny-all",
+    "allow-all",
+    "any-peer",
+    "any-port-protocol",
+    "multi-peer",
+    "multi-port/protocol",
+    "all-pods",
+    "pods-by-label",
+    "all-namespaces",
+    "namespaces-by-label",
+    "policy-namespace",
+    "namespaces-by-default-label",
+    "ip-block-no-except",
+    "ip-block-with-except",
+    "any-port",
+    "numbered-port",
+    "named-port",
+    "end-port",
+    "tcp",
+    "udp",
+    "sctp",
+    "pathological",
+    "conflict",
+    "example",
+    "upstream-e2e",
+];
+
+/// What stands in the table where no case of ours does.
+const MISSING: &str = "none yet";
+
+#[test]
+fn the_table_of_other_suites_is_current() {
+    let catalogue = Catalogue::embedded();
+    let ours = |has: &dyn Fn(&Case) -> bool| {
+        let ids: Vec<String> =
+            catalogue.cases().iter().filter(|case| has(case)).map(|case| format!("`{}`", case.id)).collect();
+        if ids.is_empty() { MISSING.to_owned() } else { ids.join(", ") }
+    };
+    let mut table = "# Cases of other suites\n\n\
+        What papertiger's cases are called elsewhere. A test writes this page from `also-known-as` in `probes/`, and holds\n\
+        the cases of the Kubernetes suite against its own expectations, in `tests/data/upstream`.\n\n\
+        ## Kubernetes end-to-end tests (`Netpol`)\n\n| | Case | Ours |\n|---|---|---|\n"
+        .to_owned();
+    for case in suite() {
+        let name = case.name();
+        let ids = ours(&|ours| ours.also_known_as.upstream.contains(&name));
+        table.push_str(&format!("| {} | {name} | {ids} |\n", case.number));
+    }
+    table.push_str("\n## cyclonus\n\n| Tag | Ours |\n|---|---|\n");
+    for tag in CYCLONUS {
+        let ids = ours(&|ours| ours.also_known_as.cyclonus.iter().any(|ours| ours == tag));
+        table.push_str(&format!("| {tag} | {ids} |\n"));
+    }
+    for case in catalogue.cases() {
+        let unknown = case.also_known_as.cyclonus.iter().find(|tag| !CYCLONUS.contains(&tag.as_str()));
+        assert_eq!(unknown, None, "{}: cyclonus has no such tag", case.id);
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/other-suites.md");
+    if std::env::var_os("PAPERTIGER_BLESS").is_some() {
+        fs::write(&path, &table).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == table,
+        "docs/other-suites.md is out of date: run `PAPERTIGER_BLESS=1 cargo test --test integration the_table` and commit it"
+    );
 }
