@@ -58,10 +58,30 @@ fn every_term_of_every_case_has_a_witness_or_is_masked_for_a_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The mutation score: a misreading that no case notices would never be found.
+#[test]
+fn every_misreading_is_noticed_and_told_from_every_other_by_some_case() {
+    let misreadings: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_misreading()).collect();
+    // In a case: the number of the class that a fault is in; none for those that change nothing there.
+    let class = |(_, explanation): &(Case, Explanation), fault: Fault| {
+        explanation.noticed.iter().position(|noticed| noticed.faults.contains(&fault))
+    };
+    let unnoticed = misreadings.iter().filter(|fault| scored().all(|case| class(case, **fault).is_none()));
+    assert_eq!(unnoticed.collect::<Vec<_>>(), Vec::<&Fault>::new());
+    let mut alike = Vec::new();
+    for (index, one) in misreadings.iter().enumerate() {
+        for other in &misreadings[index + 1..] {
+            if scored().all(|case| class(case, *one) == class(case, *other)) {
+                alike.push((one.name(), other.name()));
+            }
+        }
+    }
+    assert_eq!(alike, []);
+}
+
 #[test]
 fn flows_are_few() {
     for (case, Explanation { flows, .. }) in explained() {
-        eprintln!("{}: {} flows", case.id, flows.len());
         assert!(flows.len() < 200, "{}: {} flows", case.id, flows.len());
     }
 }
