@@ -63,7 +63,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
         end: Some(RunEnd::Completed),
         verdict,
         headline: String::new(),
-        behaves_like: Vec::new(),
+        diagnoses: Vec::new(),
         features: Vec::new(),
         cases: vec![CaseResult {
             id: "c".into(),

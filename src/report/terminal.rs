@@ -7,7 +7,7 @@ mod table;
 
 use super::page::{Line, Page, Tone, count, duration_ms};
 use crate::core::event::RunEnd;
-use crate::core::verdict::{CaseResult, RunResult, Verdict};
+use crate::core::verdict::{CaseResult, RunResult, Verdict, any_of};
 
 /// How it shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ fn headline(page: &mut Page, result: &RunResult) {
     let verdict = result.verdict.to_string();
     let text = result.headline.strip_prefix(&verdict).unwrap_or(&result.headline).trim_start_matches([':', ' ']);
     page.paragraph(Line::new().toned(&verdict, tone(result.verdict)).text("  "), 2, text, Tone::Strong);
-    if !result.behaves_like.is_empty() && !result.behaves_like.iter().any(|fault| result.headline.contains(fault)) {
-        let text = format!("The network behaves as if {}.", result.behaves_like.join(", or "));
+    if let Some(as_if) = any_of(&result.diagnoses).filter(|as_if| !result.headline.contains(as_if)) {
+        let text = format!("The network behaves as if {as_if}.");
         page.paragraph(Line::new().to(2), 2, &text, Tone::Plain);
     }
     let incomplete = match &result.end {

@@ -214,7 +214,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
         end: Some(RunEnd::Completed),
         verdict,
         headline: format!("{verdict}: {headline}"),
-        behaves_like: Vec::new(),
+        diagnoses: Vec::new(),
         features,
         cases,
         nodes,

@@ -87,6 +87,40 @@ impl Fault {
         }
     }
 
+    /// Where several faults meet, the order in which an engine has them: it first takes the rules that it reads, then of
+    /// each what it knows, then as many items as it can hold, and only then reads these.
+    fn stage(self) -> u8 {
+        match self {
+            Self::IgnoreRules | Self::FirstRuleOnly => 0,
+            Self::IgnoreIpBlocks | Self::IgnoreNamedPorts => 1,
+            Self::FirstPeerOnly | Self::FirstPortOnly => 2,
+            Self::NoEngine
+            | Self::IgnoreIngress
+            | Self::IgnoreEgress
+            | Self::IgnorePorts
+            | Self::IgnoreProtocol
+            | Self::IgnorePeers
+            | Self::IgnoreNamespaceSelector
+            | Self::IgnorePodSelector
+            | Self::AndAsOr
+            | Self::IgnoreExpressions
+            | Self::NotInNeedsKey
+            | Self::IgnoreExcept
+            | Self::AnyIpBlock
+            | Self::IgnoreEndPort
+            | Self::AnyNamedPort
+            | Self::FirstPolicyOnly
+            | Self::IgnoreTargetSelector
+            | Self::StaleDelete
+            | Self::StaleUpdate
+            | Self::IgnoreLabelChange
+            | Self::Slow
+            | Self::DeadReceiver
+            | Self::WrongIdentity
+            | Self::PacketLoss => 3,
+        }
+    }
+
     /// What a term is called that this fault ignores; `None` for faults that are not an engine's.
     pub fn verdict(self) -> Option<Verdict> {
         match self {
@@ -147,14 +181,31 @@ impl Reading {
         Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, reach) })
     }
 
+    /// How a network with all these faults, everywhere, reads `experiment`.
+    pub fn of_faults(experiment: &Experiment, faults: &[Fault]) -> Self {
+        let states = experiment.replay(|_, change, state| !faults.iter().any(|fault| fault.ignores(change, state)));
+        Self::of_states(states, faults, experiment.assumptions)
+    }
+
     /// How a network with all these faults reads what it has taken up so far, as the only phase.
     pub fn of_state(state: State, faults: &[Fault], assumptions: Assumptions) -> Self {
-        let State { policies, world } = state;
+        Self::of_states(vec![state], faults, assumptions)
+    }
+
+    fn of_states(states: Vec<State>, faults: &[Fault], assumptions: Assumptions) -> Self {
+        let mut faults = faults.to_vec();
+        faults.sort_by_key(|fault| (fault.stage(), *fault));
         let everywhere = |policy, fault: &Fault| misread(policy, *fault, Reach::Everywhere);
-        let policies = policies.into_iter().map(|policy| faults.iter().fold(policy, everywhere)).collect();
+        let states = states
+            .into_iter()
+            .map(|State { policies, world }| State {
+                policies: policies.into_iter().map(|policy| faults.iter().fold(policy, everywhere)).collect(),
+                world,
+            })
+            .collect();
         let first_only = faults.contains(&Fault::FirstPolicyOnly);
         let selection = if first_only { Selection::First } else { Selection::All };
-        Self { states: vec![State { policies, world }], assumptions, selection }
+        Self { states, assumptions, selection }
     }
 
     /// What happens to `flow` in the phase of that index.

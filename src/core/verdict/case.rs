@@ -1,17 +1,16 @@
-//! One case as its events tell it, prepared for judgement: which cells are known, and what each fault predicts for them.
+//! One case as its events tell it, prepared for judgement: which cells are known, and what they should be.
 
 use super::foreign::Doubt;
 use super::relapse::{Relapse, relapse};
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, RunSettings};
+use crate::core::fault::Experiment;
 use crate::core::fault::plan::scope;
-use crate::core::fault::reading::{Reach, Reading};
-use crate::core::fault::{Experiment, Fault, FaultAt};
+use crate::core::fault::reading::Reading;
 use crate::core::model::flow::Flow;
-use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
-use crate::core::oracle::{Answer, both};
+use crate::core::oracle::Answer;
 
 /// A case as far as it was run.
 pub(super) struct CaseRun<'a> {
@@ -66,15 +65,6 @@ pub(super) struct Sighting<'a> {
     pub(super) seen: Vec<Option<Seen>>,
     /// How it was wrong after it had held, if it was.
     pub(super) relapses: Vec<Option<Relapse>>,
-}
-
-/// Both sides' answers, by phase and flow.
-struct Sides(Vec<Vec<(Answer, Answer)>>);
-
-/// What every fault predicts for the flows of a case.
-pub(super) struct Predictions {
-    right: Sides,
-    faults: Vec<(Fault, Sides)>,
 }
 
 impl<'a> Evidence<'a> {
@@ -149,54 +139,6 @@ impl<'a> Evidence<'a> {
     /// Whether anything at all contradicts what must happen.
     pub(super) fn any_wrong(&self) -> bool {
         (0..self.flows.len()).any(|flow| (0..self.flows[flow].right.len()).any(|phase| self.wrong(phase, flow)))
-    }
-
-    /// What every fault predicts.
-    pub(super) fn predictions(&self) -> Predictions {
-        let sides = |reading: &Reading| {
-            let of_phase = |phase: usize| {
-                let of_flow = |sighting: &Sighting<'_>| {
-                    let flow = sighting.flow;
-                    (reading.side(phase, flow, Direction::Egress), reading.side(phase, flow, Direction::Ingress))
-                };
-                self.flows.iter().map(of_flow).collect()
-            };
-            Sides((0..self.experiment.phases().len()).map(of_phase).collect())
-        };
-        let faults = Fault::ALL
-            .into_iter()
-            .filter_map(|fault| Some((fault, sides(&self.experiment.reading(fault, Reach::Everywhere)?))))
-            .collect();
-        Predictions { right: sides(&Reading::faithful(&self.experiment)), faults }
-    }
-
-    /// Whether a network with this fault would have shown exactly what was seen.
-    pub(super) fn consistent(&self, predictions: &Predictions, fault: &FaultAt) -> bool {
-        (0..self.experiment.phases().len()).all(|phase| {
-            (0..self.flows.len()).all(|flow| {
-                self.through(phase, flow)
-                    .is_none_or(|through| !contradicts(predictions.answer(fault, phase, flow, self), through))
-            })
-        })
-    }
-}
-
-impl Predictions {
-    fn answer(&self, fault: &FaultAt, phase: usize, flow: usize, evidence: &Evidence<'_>) -> Answer {
-        let (right_egress, right_ingress) = self.right.0[phase][flow];
-        let Some((_, sides)) = self.faults.iter().find(|(known, _)| *known == fault.fault) else {
-            return both([right_egress, right_ingress]);
-        };
-        let (egress, ingress) = sides.0[phase][flow];
-        let world = &evidence.experiment.world;
-        let sighting = &evidence.flows[flow];
-        let reaches = |direction| {
-            fault.scope.as_ref().is_none_or(|scope| scope.reaches(world, sighting.flow, sighting.scope, direction))
-        };
-        both([
-            if reaches(Direction::Egress) { egress } else { right_egress },
-            if reaches(Direction::Ingress) { ingress } else { right_ingress },
-        ])
     }
 }
 

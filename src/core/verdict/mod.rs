@@ -1,6 +1,7 @@
 //! What a run proves: observations × oracle × faults → verdicts and explanations.
 
 mod case;
+mod diagnosis;
 mod fold;
 mod foreign;
 mod relapse;
@@ -8,6 +9,7 @@ mod run;
 pub mod seen;
 mod term;
 
+pub use diagnosis::{Diagnosis, any_of};
 pub use fold::{over_scopes, worst};
 use run::last_wrong_us;
 pub use run::{NoRunError, describe, is_clean, judge, observe_property};
@@ -74,8 +76,9 @@ pub struct RunResult {
     pub verdict: Verdict,
     /// One sentence: what was found and what was covered.
     pub headline: String,
-    /// Faults each of which explains every observation of the run; empty when nothing was wrong or nothing explains it.
-    pub behaves_like: Vec<String>,
+    /// The smallest sets of faults that explain every observation of the run, each by itself; empty when nothing was wrong
+    /// or nothing explains it.
+    pub diagnoses: Vec<Diagnosis>,
     /// One entry for each feature that a case covers.
     pub features: Vec<FeatureResult>,
     /// One entry for each case that began, then one for each that did not.

@@ -1,6 +1,7 @@
 //! From a run's events to its result.
 
-use super::case::{CaseRun, Evidence, Predictions};
+use super::case::{CaseRun, Evidence};
+use super::diagnosis::{self, Diagnoses, Diagnosis};
 use super::fold::worst;
 use super::foreign::Foreign;
 use super::relapse::Relapse;
@@ -9,11 +10,8 @@ use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, 
 use crate::core::event::{
     CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested,
 };
-use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::change::Change;
-use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::oracle::{Answer, Assumptions};
-use crate::core::verdict::Placement;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A log that does not begin with the start of a run.
@@ -26,7 +24,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let Some(RunEvent { event: Event::RunStarted(run), .. }) = events.first() else { return Err(NoRunError) };
     let log = Log::read(events);
     let evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
-    let suspects = Suspects::find(&evidence, &run.nodes);
+    let diagnoses = Diagnoses::find(&evidence, &run.nodes);
 
     let mut nodes: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
     let mut doubted: Vec<&str> = Vec::new();
@@ -34,7 +32,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .iter()
         .enumerate()
         .map(|(index, evidence)| {
-            let judged = judge_case(evidence, suspects.of_case(index));
+            let judged = judge_case(evidence, diagnoses.of_case(index));
             for (node, verdict) in judged.nodes {
                 nodes.entry(node).or_default().push(verdict);
             }
@@ -54,7 +52,6 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let verdict = worst(cases.iter().map(|case| case.verdict))
         .filter(|verdict| *verdict != Verdict::Skipped && *verdict != Verdict::Undefined)
         .unwrap_or(Verdict::Inconclusive);
-    let behaves_like: Vec<String> = suspects.of_run.iter().map(FaultAt::describe).collect();
     let features = features(&cases);
     let nodes = run
         .nodes
@@ -74,12 +71,12 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         }))
         .collect();
     Ok(RunResult {
-        headline: headline(run, verdict, &cases, &behaves_like, &doubted),
+        headline: headline(run, verdict, &cases, &diagnoses.of_run, &doubted),
         duration_us: events.last().map_or(0, |event| event.at_us),
         end: log.end,
         run: run.clone(),
         verdict,
-        behaves_like,
+        diagnoses: diagnoses.of_run,
         features,
         cases,
         nodes,
@@ -142,65 +139,6 @@ impl<'a> Log<'a> {
     }
 }
 
-/// Which faults explain what was seen.
-struct Suspects {
-    /// Those that explain everything that was seen in the whole run.
-    of_run: Vec<FaultAt>,
-    /// Those that explain everything in a case, for each case.
-    of_cases: Vec<Vec<FaultAt>>,
-}
-
-impl Suspects {
-    fn find(evidence: &[Evidence<'_>], nodes: &[String]) -> Self {
-        if !evidence.iter().any(Evidence::any_wrong) {
-            return Self { of_run: Vec::new(), of_cases: vec![Vec::new(); evidence.len()] };
-        }
-        let everything = suspects(nodes);
-        let of_cases: Vec<Vec<FaultAt>> = evidence
-            .iter()
-            .map(|evidence| {
-                let predictions: Predictions = evidence.predictions();
-                everything.iter().filter(|fault| evidence.consistent(&predictions, fault)).cloned().collect()
-            })
-            .collect();
-        let of_run = widest(
-            everything
-                .into_iter()
-                .filter(|fault| of_cases.iter().all(|consistent| consistent.contains(fault)))
-                .collect(),
-        );
-        Self { of_run, of_cases: of_cases.into_iter().map(widest).collect() }
-    }
-
-    /// What explains a case: what explains the whole run, where something does.
-    fn of_case(&self, case: usize) -> &[FaultAt] {
-        if self.of_run.is_empty() { &self.of_cases[case] } else { &self.of_run }
-    }
-}
-
-/// Every misreading, everywhere and in each scope.
-fn suspects(nodes: &[String]) -> Vec<FaultAt> {
-    let scopes = [Family::Ipv4, Family::Ipv6]
-        .map(Scope::Family)
-        .into_iter()
-        .chain([Protocol::Tcp, Protocol::Udp].map(Scope::Protocol))
-        .chain([Path::PodIp, Path::ClusterIp].map(Scope::Path))
-        .chain([Placement::SameNode, Placement::CrossNode].map(Scope::Placement))
-        .chain(nodes.iter().cloned().map(Scope::Node));
-    let scopes: Vec<Option<Scope>> = std::iter::once(None).chain(scopes.map(Some)).collect();
-    Fault::ALL
-        .into_iter()
-        .filter(|fault| fault.is_misreading())
-        .flat_map(|fault| scopes.iter().map(move |scope| FaultAt { fault, scope: scope.clone() }))
-        .collect()
-}
-
-/// A fault that explains everything everywhere makes the same fault in a part of the network superfluous.
-fn widest(faults: Vec<FaultAt>) -> Vec<FaultAt> {
-    let everywhere: Vec<Fault> = faults.iter().filter(|at| at.scope.is_none()).map(|at| at.fault).collect();
-    faults.into_iter().filter(|at| at.scope.is_none() || !everywhere.contains(&at.fault)).collect()
-}
-
 /// A case's verdict and what follows from it for others.
 struct Judged<'a> {
     result: CaseResult,
@@ -210,7 +148,7 @@ struct Judged<'a> {
     doubted: Option<&'a str>,
 }
 
-fn judge_case<'a>(evidence: &'a Evidence<'_>, explanations: &[FaultAt]) -> Judged<'a> {
+fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged<'a> {
     let started = evidence.run.started;
     let mut nodes = Vec::new();
     let mut doubt = evidence.run.intrusion.as_ref().filter(|_| !started.property);
@@ -223,7 +161,7 @@ fn judge_case<'a>(evidence: &'a Evidence<'_>, explanations: &[FaultAt]) -> Judge
             .iter()
             .filter(|term| !started.masked.iter().any(|masked| masked.term == term.id()))
             .map(|term| {
-                let judged = term::judge(evidence, term, explanations);
+                let judged = term::judge(evidence, term, diagnoses);
                 nodes.extend(judged.nodes);
                 doubt = doubt.or(evidence.run.bystander.as_ref().filter(|_| judged.excused));
                 judged.result
@@ -367,7 +305,7 @@ fn headline(
     run: &RunStarted,
     verdict: Verdict,
     cases: &[CaseResult],
-    behaves_like: &[String],
+    diagnoses: &[Diagnosis],
     doubted: &[&str],
 ) -> String {
     let terms: Vec<Verdict> = cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict).collect();
@@ -397,8 +335,8 @@ fn headline(
         let others = if others > 0 { format!(", and {others} more") } else { String::new() };
         text.push_str(&format!("; {} in doubt because of {first}{others}", count(doubted.len(), "case")));
     }
-    if !behaves_like.is_empty() {
-        text.push_str(&format!("; behaves as if {}", behaves_like.join(", or ")));
+    if let Some(as_if) = diagnosis::any_of(diagnoses) {
+        text.push_str(&format!("; behaves as if {as_if}"));
     }
     text
 }

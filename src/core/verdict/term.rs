@@ -1,6 +1,7 @@
 //! A term's verdict: what its witnesses showed, and which fault explains it.
 
 use super::case::{Evidence, contradicts};
+use super::diagnosis::{Diagnosis, any_of};
 use super::fold::{over_scopes, worst};
 use super::foreign::Doubt;
 use super::relapse::Relapse;
@@ -64,14 +65,20 @@ impl Judged {
     }
 }
 
-/// Judges a term. `explanations` are the faults that explain everything that was seen in the case.
-pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultAt]) -> Judged {
+/// Judges a term. Each of `diagnoses` explains everything that was seen in the case.
+pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, diagnoses: &[Diagnosis]) -> Judged {
     let sights = sights(evidence, term);
-    let touching: Vec<&FaultAt> = explanations
-        .iter()
-        .filter(|at| sights.iter().any(|sight| sight.fault == at.fault && sight.state == State::Wrong))
-        .collect();
-    let failing = failure(evidence, &sights, &touching, explanations);
+    let shows = |at: &FaultAt| sights.iter().any(|sight| sight.fault == at.fault && sight.state == State::Wrong);
+    // Of each diagnosis, what concerns this term.
+    let mut here: Vec<Diagnosis> = Vec::new();
+    for Diagnosis { faults } in diagnoses {
+        let diagnosis = Diagnosis { faults: faults.iter().filter(|at| shows(at)).cloned().collect() };
+        if !diagnosis.faults.is_empty() && !here.contains(&diagnosis) {
+            here.push(diagnosis);
+        }
+    }
+    let touching: Vec<&FaultAt> = here.iter().flat_map(|diagnosis| &diagnosis.faults).collect();
+    let failing = failure(evidence, &sights, &touching, diagnoses);
 
     let mut by_scope: BTreeMap<Scope, Vec<&Sight>> = BTreeMap::new();
     // A witness that proves nothing leaves its scope untested.
@@ -107,8 +114,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, explanations: &[FaultA
         verdict = Verdict::Inconclusive;
     }
 
-    let faults = if verdict.is_failure() { touching.iter().map(|at| at.to_string()).collect() } else { Vec::new() };
-    let explanation = explain(evidence, &sights, verdict, &touching, explanations, &unrefuted);
+    let mut faults: Vec<String> = Vec::new();
+    for at in touching.iter().filter(|_| verdict.is_failure()).map(ToString::to_string) {
+        if !faults.contains(&at) {
+            faults.push(at);
+        }
+    }
+    let explanation = explain(evidence, &sights, verdict, &here, diagnoses, &unrefuted);
     let result = TermResult {
         id: term.id(),
         feature: term.feature().to_owned(),
@@ -242,13 +254,13 @@ fn failure(
     evidence: &Evidence<'_>,
     sights: &[Sight],
     touching: &[&FaultAt],
-    explanations: &[FaultAt],
+    diagnoses: &[Diagnosis],
 ) -> Option<Verdict> {
     let wrong: Vec<&Sight> = sights.iter().filter(|sight| sight.state == State::Wrong).collect();
     if wrong.is_empty() {
         return None;
     }
-    if !explanations.is_empty() {
+    if !diagnoses.is_empty() {
         return worst(touching.iter().filter_map(|at| at.fault.verdict()));
     }
     let leaks = wrong.iter().any(|sight| evidence.flows[sight.flow].right[sight.phase] == Answer::Deny);
@@ -293,8 +305,8 @@ fn explain(
     evidence: &Evidence<'_>,
     sights: &[Sight],
     verdict: Verdict,
-    touching: &[&FaultAt],
-    explanations: &[FaultAt],
+    here: &[Diagnosis],
+    diagnoses: &[Diagnosis],
     unrefuted: &[Fault],
 ) -> String {
     if let Some(doubt) = &evidence.run.intrusion {
@@ -312,21 +324,20 @@ fn explain(
     });
     let flapped: BTreeSet<(usize, usize, &String)> = flapped.collect();
     let vacuous = sights.iter().any(|sight| sight.state == State::Vacuous);
-    let names = |faults: &mut dyn Iterator<Item = String>| faults.collect::<Vec<_>>().join(", or ");
     if let (Verdict::Flapping, Some((_, _, how))) = (verdict, flapped.first()) {
         return match flapped.len() {
             1 => (*how).clone(),
             flapped => format!("{how}; so did {} more of its witnesses", flapped - 1),
         };
     }
-    if verdict.is_failure() && touching.is_empty() {
-        return format!(
-            "{wrong} of {} witnesses contradict it; no single known fault explains all that was seen",
-            sights.len()
-        );
-    }
     if verdict.is_failure() {
-        return format!("the network behaves as if {}", names(&mut touching.iter().map(|at| at.describe())));
+        return match any_of(here) {
+            Some(as_if) => format!("the network behaves as if {as_if}"),
+            None => format!(
+                "{wrong} of {} witnesses contradict it; no known fault, and no two of them, explain all that was seen",
+                sights.len()
+            ),
+        };
     }
     if verdict == Verdict::Enforced {
         return format!("{right} witnesses were as written");
@@ -334,8 +345,8 @@ fn explain(
     if sights.is_empty() {
         return "no flow that was probed would show whether it is ignored".to_owned();
     }
-    if wrong > 0 {
-        return format!("not observable while {}", names(&mut explanations.iter().map(|at| at.describe())));
+    if let Some(as_if) = any_of(diagnoses).filter(|_| wrong > 0) {
+        return format!("not observable while the network behaves as if {as_if}");
     }
     match (unknown, unrefuted.first()) {
         (Some(why), _) => why.to_owned(),

@@ -6,7 +6,9 @@ use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
-use crate::core::verdict::{CaseResult, CellResult, Placement, RunResult, Seen, StepResult, TermResult, Verdict};
+use crate::core::verdict::{
+    CaseResult, CellResult, Diagnosis, Placement, RunResult, Seen, StepResult, TermResult, Verdict,
+};
 use std::collections::BTreeMap;
 
 /// How many witnesses of a term are shown.
@@ -14,8 +16,7 @@ const EXAMPLES: usize = 10;
 
 impl From<&RunResult> for v1::Report {
     fn from(result: &RunResult) -> Self {
-        let RunResult { run, duration_us, end, verdict, headline, behaves_like, features, cases, nodes, notes } =
-            result;
+        let RunResult { run, duration_us, end, verdict, headline, diagnoses, features, cases, nodes, notes } = result;
         let (end, end_detail) = end_of(end.as_ref());
         Self {
             schema: v1::SCHEMA,
@@ -31,7 +32,11 @@ impl From<&RunResult> for v1::Report {
             },
             verdict: (*verdict).into(),
             headline: headline.clone(),
-            behaves_like: behaves_like.clone(),
+            behaves_like: diagnoses.iter().map(Diagnosis::describe).collect(),
+            diagnoses: diagnoses
+                .iter()
+                .map(|Diagnosis { faults }| v1::Diagnosis { faults: faults.iter().map(ToString::to_string).collect() })
+                .collect(),
             summary: v1::Summary {
                 cases: tally(cases.iter().map(|case| case.verdict)),
                 terms: tally(cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict)),

@@ -20,8 +20,11 @@ pub struct Report {
     pub verdict: Verdict,
     /// One sentence: what was found and what was covered.
     pub headline: String,
-    /// Known misreadings of policies, each of which explains everything that was seen; complete the words "as if".
+    /// What the network does, each of which explains everything that was seen; complete the words "as if".
     pub behaves_like: Vec<String>,
+    /// The smallest sets of known faults that explain everything that was seen, each by itself, in the order of
+    /// `behaves_like`.
+    pub diagnoses: Vec<Diagnosis>,
     /// How many cases, terms, nodes and flows came out how.
     pub summary: Summary,
     /// The features that were tested.
@@ -34,6 +37,13 @@ pub struct Report {
     pub startup: Vec<Startup>,
     /// What a reader should know besides.
     pub notes: Vec<String>,
+}
+
+/// Faults that together explain everything that was seen.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Diagnosis {
+    /// Their names, each with its scope where it does not hold everywhere, as `lab --fault` takes them.
+    pub faults: Vec<String>,
 }
 
 /// How a run was done.

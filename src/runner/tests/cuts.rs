@@ -130,7 +130,7 @@ fn a_fault_is_found_over_streams_that_are_cut_as_over_others() {
     let cuts = (0..8).map(|number| Cut::all(When::After(seconds(3 + 11 * number)))).collect();
     let (result, events) = run_cut(with_fault(), &cases, cuts);
     assert_unharmed("eight cuts", &result, &events, &undisturbed);
-    assert_eq!(result.behaves_like, undisturbed.behaves_like);
+    assert_eq!(result.diagnoses, undisturbed.diagnoses);
 }
 
 #[test]

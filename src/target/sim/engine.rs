@@ -103,6 +103,8 @@ impl SimOptions {
 pub(super) struct Engine {
     world: World,
     faults: Vec<FaultAt>,
+    /// Those of the faults that are the engine's; at most eight.
+    engines: Vec<FaultAt>,
     delay: Duration,
     opened: Instant,
     lapse: Option<Lapse>,
@@ -112,7 +114,7 @@ pub(super) struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    /// What each fault's engine has taken up; the first is the faithful one.
+    /// What an engine with each set of faults has taken up: by which of [`Engine::engines`] it has, bit by bit.
     views: Vec<View>,
     random: fastrand::Rng,
     agents: BTreeMap<Endpoint, SimNet>,
@@ -157,14 +159,19 @@ fn read(state: &State, faults: &[Fault]) -> Reading {
 
 impl Engine {
     pub(super) fn new(world: World, options: &SimOptions, lane: u32) -> Self {
-        let misreadings = options.faults.iter().filter(|at| at.fault.is_engines()).map(|at| vec![at.fault]);
-        let views = std::iter::once(Vec::new()).chain(misreadings).map(|faults| View::new(faults, &world)).collect();
+        let engines: Vec<FaultAt> = options.faults.iter().filter(|at| at.fault.is_engines()).take(8).cloned().collect();
+        let of_set = |set: usize| {
+            let member = |(index, at): (usize, &FaultAt)| (set >> index & 1 == 1).then_some(at.fault);
+            View::new(engines.iter().enumerate().filter_map(member).collect(), &world)
+        };
+        let views = (0..1 << engines.len()).map(of_set).collect();
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
         let inner = Inner { views, random, agents: BTreeMap::new() };
         Self {
             world,
             faults,
+            engines,
             delay: options.delay,
             opened: Instant::now(),
             lapse: options.lapse,
@@ -223,10 +230,10 @@ impl Engine {
         let mut inner = self.lock();
         inner.views.iter_mut().for_each(View::catch_up);
         let side = |direction| {
-            let engines = self.faults.iter().filter(|at| at.fault.is_engines());
             let bears =
                 |at: &FaultAt| at.scope.as_ref().is_none_or(|scope| scope.reaches(&self.world, flow, place, direction));
-            let view = engines.enumerate().find(|(_, at)| bears(at)).map_or(0, |(index, _)| index + 1);
+            let bearing = self.engines.iter().enumerate().filter(|(_, at)| bears(at));
+            let view = bearing.fold(0, |set, (index, _)| set | 1 << index);
             inner.views[view].reading.side(0, flow, direction)
         };
         both([Direction::Egress, Direction::Ingress].map(side)) != Answer::Deny

@@ -2,9 +2,10 @@
 
 use crate::common::{case, is_in, run, scope, step, term, witnesses, world, world_named};
 use papertiger::core::event::Phase;
+use papertiger::core::fault::Fault;
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
 use papertiger::core::oracle::Answer;
-use papertiger::core::verdict::{CaseResult, NodeResult, RunResult, Seen, Verdict};
+use papertiger::core::verdict::{CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict};
 
 fn allow(_: &Flow) -> Answer {
     Answer::Allow
@@ -72,19 +73,19 @@ pub(crate) fn enforced() -> RunResult {
 pub(crate) fn egress_ignored() -> RunResult {
     let steps = phases("apply x/deny-egress", no_egress, through);
     let seen = witnesses(&steps[1]);
-    let words = "the network behaves as if a policy's egress section were absent";
+    let words = "the network behaves as if egress were absent from every policy";
     let ignored = term("x/deny-egress egress", "egress", Verdict::Ignored, words, seen.clone());
-    let words = "not observable while a policy's egress section counts as absent";
+    let words = "not observable while the network behaves as if egress were absent from every policy";
     let removal = term("removal", "removal", Verdict::Inconclusive, words, Vec::new());
     let title = "A policy for egress without rules stops all that its pods send.";
     let mut deny = case("deny-egress", title, Verdict::Ignored, steps, vec![ignored, removal]);
     deny.reason = Some("x/deny-egress egress: the network behaves as if …".into());
     let mut skipped = case("update-closes", "", Verdict::Skipped, Vec::new(), Vec::new());
     skipped.reason = Some("no lane was left to run it".into());
-    let headline = "3 of 5 terms enforced in 3 cases on 2 nodes; 1 case skipped; behaves as if a policy's egress section \
-                    were absent";
+    let headline = "3 of 5 terms enforced in 3 cases on 2 nodes; 1 case skipped; behaves as if egress were absent from every \
+                    policy";
     let mut result = run(Verdict::Ignored, headline, vec![ingress_case(), deny, skipped]);
-    result.behaves_like = vec!["a policy's egress section were absent".into()];
+    result.diagnoses = vec![Diagnosis { faults: vec![Fault::IgnoreEgress.into()] }];
     result.run.settings.faults = vec!["ignore-egress".into()];
     result.notes = vec!["the lab's nodes share one kernel".into()];
     result

@@ -1,0 +1,250 @@
+//! What explains a run: the smallest sets of faults, everywhere or in a part of the network, that predict every observation.
+
+use super::case::{Evidence, contradicts};
+use crate::core::fault::reading::{Reach, Reading};
+use crate::core::fault::{Fault, FaultAt, Scope};
+use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::model::policy::Direction;
+use crate::core::oracle::{Answer, both};
+use crate::core::verdict::Placement;
+
+/// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
+const NODES: usize = 8;
+
+/// How many diagnoses a sentence names.
+const NAMED: usize = 3;
+
+/// Faults that together predict exactly what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// The faults; without one of them something would be unexplained.
+    pub faults: Vec<FaultAt>,
+}
+
+impl Diagnosis {
+    /// What the network does, to follow "as if".
+    pub fn describe(&self) -> String {
+        let all: Vec<String> = self.faults.iter().map(FaultAt::describe).collect();
+        all.join(", and ")
+    }
+
+    /// The names of its faults.
+    pub fn names(&self) -> String {
+        let all: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        all.join(" + ")
+    }
+}
+
+/// What the network may do, to follow "as if"; `None` where nothing explains what was seen.
+pub fn any_of(diagnoses: &[Diagnosis]) -> Option<String> {
+    let mut names: Vec<String> = diagnoses.iter().take(NAMED).map(Diagnosis::describe).collect();
+    let more = diagnoses.len().saturating_sub(NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    (!names.is_empty()).then(|| names.join(", or "))
+}
+
+/// What explains a run and its cases.
+pub(super) struct Diagnoses {
+    /// What explains everything that was seen in the whole run.
+    pub(super) of_run: Vec<Diagnosis>,
+    /// What explains everything in a case, for each case.
+    of_cases: Vec<Vec<Diagnosis>>,
+}
+
+impl Diagnoses {
+    pub(super) fn find(evidence: &[Evidence<'_>], nodes: &[String]) -> Self {
+        if !evidence.iter().any(Evidence::any_wrong) {
+            return Self { of_run: Vec::new(), of_cases: vec![Vec::new(); evidence.len()] };
+        }
+        let scopes: Vec<Option<Scope>> = places(nodes);
+        let facts: Vec<Facts<'_>> = evidence.iter().map(|evidence| Facts::of(evidence, &scopes)).collect();
+        let of_cases: Vec<Vec<Suspect>> = facts.iter().map(|facts| facts.single_suspects(scopes.len())).collect();
+        let in_all = |suspect: &Suspect| of_cases.iter().all(|consistent| consistent.contains(suspect));
+        let mut of_run: Vec<Vec<Suspect>> = of_cases
+            .first()
+            .map(|first| first.iter().filter(|suspect| in_all(suspect)).map(|suspect| vec![*suspect]).collect())
+            .unwrap_or_default();
+        if of_run.is_empty() {
+            of_run = pairs(&facts, &scopes, nodes.len());
+        }
+        let named = |sets: Vec<Vec<Suspect>>| widest(sets).iter().map(|set| diagnosis(set, &scopes)).collect();
+        let alone = |suspects: Vec<Suspect>| suspects.into_iter().map(|suspect| vec![suspect]).collect();
+        Self { of_run: named(of_run), of_cases: of_cases.into_iter().map(|suspects| named(alone(suspects))).collect() }
+    }
+
+    /// What explains a case: what explains the whole run, where something does.
+    pub(super) fn of_case(&self, case: usize) -> &[Diagnosis] {
+        if self.of_run.is_empty() { &self.of_cases[case] } else { &self.of_run }
+    }
+}
+
+/// A misreading, and the number of the scope that it holds in.
+type Suspect = (Fault, usize);
+
+/// The number of the scope that is everywhere.
+const EVERYWHERE: usize = 0;
+
+/// Everywhere, and every part of the network.
+fn places(nodes: &[String]) -> Vec<Option<Scope>> {
+    let scopes = [Family::Ipv4, Family::Ipv6]
+        .map(Scope::Family)
+        .into_iter()
+        .chain([Protocol::Tcp, Protocol::Udp].map(Scope::Protocol))
+        .chain([Path::PodIp, Path::ClusterIp].map(Scope::Path))
+        .chain([Placement::SameNode, Placement::CrossNode].map(Scope::Placement))
+        .chain(nodes.iter().cloned().map(Scope::Node));
+    std::iter::once(None).chain(scopes.map(Some)).collect()
+}
+
+fn misreadings() -> impl Iterator<Item = Fault> {
+    Fault::ALL.into_iter().filter(|fault| fault.is_misreading())
+}
+
+fn diagnosis(suspects: &[Suspect], scopes: &[Option<Scope>]) -> Diagnosis {
+    let fault_at = |(fault, scope): &Suspect| FaultAt { fault: *fault, scope: scopes[*scope].clone() };
+    Diagnosis { faults: suspects.iter().map(fault_at).collect() }
+}
+
+/// What explains everything everywhere makes the same faults in a part of the network superfluous.
+fn widest(sets: Vec<Vec<Suspect>>) -> Vec<Vec<Suspect>> {
+    let within = |narrow: &[Suspect], wide: &[Suspect]| {
+        narrow != wide
+            && narrow
+                .iter()
+                .zip(wide)
+                .all(|(narrow, wide)| narrow.0 == wide.0 && (wide.1 == EVERYWHERE || wide.1 == narrow.1))
+    };
+    sets.iter().filter(|narrow| !sets.iter().any(|wide| within(narrow, wide))).cloned().collect()
+}
+
+/// What the sender's side and the receiver's say of a flow in a phase.
+type Sides = (Answer, Answer);
+
+/// What is known of a case.
+struct Facts<'a> {
+    evidence: &'a Evidence<'a>,
+    /// Phase, flow, and whether traffic got through.
+    cells: Vec<(usize, usize, bool)>,
+    right: Vec<Sides>,
+    /// By misreading.
+    misread: Vec<(Fault, Vec<Sides>)>,
+    /// By flow and scope: whether a fault there bears on what the sender's side says, and on what the receiver's does.
+    bears: Vec<Vec<(bool, bool)>>,
+    wrong: usize,
+}
+
+impl<'a> Facts<'a> {
+    fn of(evidence: &'a Evidence<'a>, scopes: &[Option<Scope>]) -> Self {
+        let phases = evidence.experiment.phases().len();
+        let cells: Vec<(usize, usize, bool)> = (0..phases)
+            .flat_map(|phase| (0..evidence.flows.len()).map(move |flow| (phase, flow)))
+            .filter_map(|(phase, flow)| Some((phase, flow, evidence.through(phase, flow)?)))
+            .collect();
+        let world = &evidence.experiment.world;
+        let bears = evidence
+            .flows
+            .iter()
+            .map(|sighting| {
+                let reaches = |scope: &Option<Scope>, direction| {
+                    scope.as_ref().is_none_or(|scope| scope.reaches(world, sighting.flow, sighting.scope, direction))
+                };
+                scopes
+                    .iter()
+                    .map(|scope| (reaches(scope, Direction::Egress), reaches(scope, Direction::Ingress)))
+                    .collect()
+            })
+            .collect();
+        let wrong = cells.iter().filter(|(phase, flow, _)| evidence.wrong(*phase, *flow)).count();
+        let mut facts = Self { evidence, cells, right: Vec::new(), misread: Vec::new(), bears, wrong };
+        facts.right = facts.sides(&Reading::faithful(&evidence.experiment));
+        facts.misread = misreadings()
+            .filter_map(|fault| {
+                let reading = evidence.experiment.reading(fault, Reach::Everywhere)?;
+                Some((fault, facts.sides(&reading)))
+            })
+            .collect();
+        facts
+    }
+
+    fn sides(&self, reading: &Reading) -> Vec<Sides> {
+        let of_cell = |(phase, flow, _): &(usize, usize, bool)| {
+            let flow = self.evidence.flows[*flow].flow;
+            (reading.side(*phase, flow, Direction::Egress), reading.side(*phase, flow, Direction::Ingress))
+        };
+        self.cells.iter().map(of_cell).collect()
+    }
+
+    fn of_fault(&self, fault: Fault) -> &[Sides] {
+        self.misread.iter().find(|(known, _)| *known == fault).map_or(&self.right, |(_, sides)| sides)
+    }
+
+    /// Every single fault that predicts what was seen.
+    fn single_suspects(&self, scopes: usize) -> Vec<Suspect> {
+        let fits = |(sides, scope): (&[Sides], usize)| {
+            self.predicts(|cell, flow| {
+                let bears = self.bears[flow][scope];
+                let pick = |bears: bool, misread: Answer, right: Answer| if bears { misread } else { right };
+                (pick(bears.0, sides[cell].0, self.right[cell].0), pick(bears.1, sides[cell].1, self.right[cell].1))
+            })
+        };
+        let of_fault = |(fault, sides): &'_ (Fault, Vec<Sides>)| {
+            let fitting = (0..scopes).filter(|scope| fits((sides, *scope)));
+            fitting.map(|scope| (*fault, scope)).collect::<Vec<_>>()
+        };
+        self.misread.iter().flat_map(of_fault).collect()
+    }
+
+    /// Whether two faults, each in its scope, predict what was seen; `both` is what a network with both of them does.
+    fn pair_fits(&self, one: Suspect, other: Suspect, both: &[Sides]) -> bool {
+        let (first, second) = (self.of_fault(one.0), self.of_fault(other.0));
+        self.predicts(|cell, flow| {
+            let (in_one, in_other) = (self.bears[flow][one.1], self.bears[flow][other.1]);
+            let pick = |bears: (bool, bool), side: fn(&Sides) -> Answer| match bears {
+                (true, true) => side(&both[cell]),
+                (true, false) => side(&first[cell]),
+                (false, true) => side(&second[cell]),
+                (false, false) => side(&self.right[cell]),
+            };
+            (pick((in_one.0, in_other.0), |sides| sides.0), pick((in_one.1, in_other.1), |sides| sides.1))
+        })
+    }
+
+    /// Whether nothing that was seen contradicts what `sides` say of each cell and its flow.
+    fn predicts(&self, sides: impl Fn(usize, usize) -> Sides) -> bool {
+        self.cells.iter().enumerate().all(|(cell, (_, flow, through))| {
+            let (egress, ingress) = sides(cell, *flow);
+            !contradicts(both([egress, ingress]), *through)
+        })
+    }
+}
+
+/// Every two faults that together predict what was seen in all cases.
+fn pairs(facts: &[Facts<'_>], scopes: &[Option<Scope>], nodes: usize) -> Vec<Vec<Suspect>> {
+    let scopes = if nodes > NODES { scopes.len() - nodes } else { scopes.len() };
+    // What is wrong refutes most pairs.
+    let mut facts: Vec<&Facts<'_>> = facts.iter().collect();
+    facts.sort_by_key(|facts| std::cmp::Reverse(facts.wrong));
+    let faults: Vec<Fault> = misreadings().collect();
+    let mut found = Vec::new();
+    for (index, one) in faults.iter().enumerate() {
+        for other in &faults[index..] {
+            // One fault twice is two only in two places.
+            let mut left: Vec<(usize, usize)> = (0..scopes)
+                .flat_map(|a| (0..scopes).map(move |b| (a, b)))
+                .filter(|(a, b)| one != other || (EVERYWHERE < *a && a < b))
+                .collect();
+            for facts in &facts {
+                let reading = Reading::of_faults(&facts.evidence.experiment, &[*one, *other]);
+                let both = facts.sides(&reading);
+                left.retain(|(a, b)| facts.pair_fits((*one, *a), (*other, *b), &both));
+                if left.is_empty() {
+                    break;
+                }
+            }
+            found.extend(left.into_iter().map(|(a, b)| vec![(*one, a), (*other, b)]));
+        }
+    }
+    found
+}
