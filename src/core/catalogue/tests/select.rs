@@ -20,7 +20,7 @@ fn profiles_hold_each_other() {
 
 #[test]
 fn patterns_choose_by_id_in_catalogue_order() {
-    assert_eq!(chosen(&["update-*"], None), ["update-opens", "update-closes", "update-moves-selector"]);
+    assert_eq!(chosen(&["default-deny-*"], None), ["default-deny-ingress", "default-deny-egress", "default-deny-both"]);
     assert_eq!(chosen(&["update-*"], Some(Profile::Quick)), ["update-closes"]);
     assert_eq!(
         chosen(&["update-opens", "default-deny-{both,egress}"], None),
