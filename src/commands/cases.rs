@@ -5,7 +5,7 @@ mod explain;
 use super::catalogue;
 use crate::cli::cases::{CaseArgs, CasesCommand, CasesListArgs};
 use crate::cli::{Form, UsageError};
-use crate::core::catalogue::{Action, Blueprint, Case, Catalogue, Instance, furnish};
+use crate::core::catalogue::{Action, Blueprint, Case, Catalogue, furnish};
 use crate::core::event::Phase;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::manifest;
@@ -117,11 +117,7 @@ fn offline(case: &Case) -> Experiment {
     let suffix = "";
     let mut world = Blueprint::embedded().world(suffix);
     furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
-    let Instance { setup, steps, removal, restore: _ } = case.instantiate(&world, suffix);
-    let start = State { policies: Vec::new(), world };
-    let world = setup.iter().fold(start, State::after).world;
-    let assumptions = Assumptions { ip_block_matches_pods: true };
-    Experiment { world, steps, removal, assumptions }
+    case.experiment(&world, suffix, Assumptions { ip_block_matches_pods: true })
 }
 
 /// How many of the flows from each pod to each other one must connect: all `.`, none `x`, some `/`.

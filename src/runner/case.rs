@@ -65,7 +65,7 @@ pub(super) async fn run<L: Lane>(
     for change in &setup {
         lane.apply(change).await?;
     }
-    let experiment = Experiment { world: lane.world().clone(), steps, removal, assumptions };
+    let experiment = Experiment { world: case.narrow(lane.world().clone()), steps, removal, assumptions };
     let started = CaseStarted {
         lane: number,
         case: case.id.clone(),

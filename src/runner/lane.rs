@@ -191,7 +191,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = link_agents(lane.dial(), lane.world().clone(), &shared, suffix).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
-            let finished = match case.obstacle(lane.world(), &agents.suffix) {
+            let finished = match case.obstacle(&agents.speaking(lane.world()), &agents.suffix) {
                 None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
                 Some(reason) => {
                     shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });

@@ -12,7 +12,7 @@ use crate::agent::LinkError;
 use crate::core::model::flow::Endpoint;
 use crate::core::wire::{FrameError, FromAgent, ToAgent};
 use crate::target::Dial;
-use open::{Met, Patience, Reader, STEADY, Writer};
+use open::{Acquaintance, Met, Patience, Reader, STEADY, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -48,6 +48,7 @@ pub(super) type Line = mpsc::Sender<ToAgent>;
 pub(super) struct Link {
     line: Line,
     offset_us: i64,
+    sctp: bool,
     owner: JoinHandle<()>,
 }
 
@@ -94,10 +95,10 @@ impl Link {
     /// the streams that replaced another.
     pub(super) async fn open<D: Dial>(peer: Peer<D>, inbox: Inbox, resumed: Arc<AtomicU32>) -> Result<Self, Unreached> {
         let met = peer.reach(None, &mut Patience::begin()).await?;
-        let offset_us = met.acquaintance.offset_us;
+        let Acquaintance { offset_us, sctp, .. } = met.acquaintance;
         let (line, queue) = mpsc::channel(QUEUE);
         let owner = tokio::spawn(own(peer, met, queue, inbox, resumed));
-        Ok(Self { line, offset_us, owner })
+        Ok(Self { line, offset_us, sctp, owner })
     }
 
     /// Queues a message. A link that is cut or gone says so through the inbox.
@@ -109,6 +110,11 @@ impl Link {
     /// From now on messages go down this line.
     pub(super) fn resume(&mut self, line: Line) {
         self.line = line;
+    }
+
+    /// Whether the agent's kernel has SCTP.
+    pub(super) fn speaks_sctp(&self) -> bool {
+        self.sctp
     }
 
     /// A time on the agent's clock, on the run's.

@@ -123,6 +123,15 @@ impl Patience {
 }
 
 impl Agents {
+    /// The world as these agents can speak in it: without SCTP where the kernel of one of them has none.
+    pub(super) fn speaking(&self, world: &World) -> World {
+        let mut world = world.clone();
+        if !self.links.values().all(Link::speaks_sctp) {
+            world.retain_ports(|port| port.protocol != Protocol::Sctp);
+        }
+        world
+    }
+
     /// Probes `cells` until `goal` is reached or patience ends. `baseline` holds the cells' baseline, in the same order,
     /// where there is one. `on_progress` hears how many cells are still wrong.
     #[expect(clippy::too_many_arguments, reason = "each is a different thing that only the caller knows")]

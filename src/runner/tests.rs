@@ -14,7 +14,6 @@ use crate::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
 use crate::core::event::{Event, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::flow::Flow;
-use crate::core::model::state::State;
 use crate::core::oracle::Assumptions;
 use crate::core::verdict::{Diagnosis, RunResult, Verdict, judge};
 use crate::target::Target;
@@ -121,11 +120,7 @@ struct Scored {
 fn score(case: &Case, nodes: &[&str]) -> Scored {
     let mut world = Blueprint::embedded().world("sim0000");
     furnish(&mut world, &nodes.iter().map(|node| (*node).to_owned()).collect::<Vec<_>>());
-    let instance = case.instantiate(&world, "sim0000");
-    let start = State { policies: Vec::new(), world };
-    let world = instance.setup.iter().fold(start, State::after).world;
-    let assumptions = Assumptions { ip_block_matches_pods: true };
-    let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+    let experiment = case.experiment(&world, "sim0000", Assumptions { ip_block_matches_pods: true });
     let flows = plan::choose(&experiment, SEED);
     Scored { case: case.clone(), experiment, flows }
 }

@@ -72,7 +72,7 @@ fn pod(index: usize, id: &str, node: &str) -> Pod {
                 name: format!("p{port}"),
                 protocol,
                 port,
-                service_port: port + 8_000,
+                service_port: Some(port + 8_000),
             })
             .into(),
         service: Some(Service { name: format!("s{index}"), addresses: addresses("10.96.0", "fd00:96") }),

@@ -6,7 +6,6 @@ use papertiger::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
 use papertiger::core::event::{Event, Phase, RunEvent};
 use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use papertiger::core::model::flow::Flow;
-use papertiger::core::model::state::State;
 use papertiger::core::model::world::World;
 use papertiger::core::oracle::Assumptions;
 use serde_json::Value;
@@ -256,11 +255,7 @@ impl Scored {
     fn new(case: &Case) -> Self {
         let mut world = Blueprint::embedded().world("lab0000");
         furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
-        let instance = case.instantiate(&world, "lab0000");
-        let start = State { policies: Vec::new(), world };
-        let world = instance.setup.iter().fold(start, State::after).world;
-        let assumptions = Assumptions { ip_block_matches_pods: true };
-        let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+        let experiment = case.experiment(&world, "lab0000", Assumptions { ip_block_matches_pods: true });
         let flows = plan::choose(&experiment, SEED);
         Self { case: case.clone(), experiment, flows }
     }

@@ -3,7 +3,7 @@
 use papertiger::core::catalogue::{Blueprint, Case, Catalogue, furnish};
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use papertiger::core::model::state::State;
-use papertiger::core::model::world::{ContainerPort, Labels, World};
+use papertiger::core::model::world::{Labels, World};
 use papertiger::core::oracle::{Answer, Assumptions, answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,19 +68,9 @@ fn suite() -> &'static [Upstream] {
     &SUITE
 }
 
-/// The suite's pods, which serve SCTP too.
 fn world() -> World {
     let mut world = Blueprint::embedded().world("");
     furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
-    for pod in &mut world.pods {
-        let sctp = |port: &ContainerPort| ContainerPort {
-            name: port.name.replace("tcp", "sctp"),
-            protocol: Protocol::Sctp,
-            ..port.clone()
-        };
-        let ports: Vec<_> = pod.ports.iter().filter(|port| port.protocol == Protocol::Tcp).map(sctp).collect();
-        pod.ports.extend(ports);
-    }
     world
 }
 
@@ -171,13 +161,12 @@ fn the_oracle_agrees_with_the_suite() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// A case of ours that names one of the suite's comes to the very same matrices, in the same order. The three for SCTP are
-/// missing: agents send none.
+/// A case of ours that names one of the suite's comes to the very same matrices, in the same order.
 #[test]
 fn the_catalogue_has_every_case_of_the_suite() {
     let catalogue = Catalogue::embedded();
     let mut wrong = Vec::new();
-    for case in suite().iter().filter(|case| case.protocols != [Protocol::Sctp]) {
+    for case in suite() {
         let name = case.name();
         let named: Vec<&Case> =
             catalogue.cases().iter().filter(|ours| ours.also_known_as.upstream.contains(&name)).collect();

@@ -25,7 +25,7 @@ pub(crate) fn world(suffix: &str) -> World {
         name: format!("serve-{service_port}-{}", protocol_word(protocol)),
         protocol,
         port,
-        service_port,
+        service_port: Some(service_port),
     };
     let ports: Vec<_> = [Protocol::Tcp, Protocol::Udp]
         .into_iter()

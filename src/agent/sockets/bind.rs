@@ -22,33 +22,34 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Sockets for an attempt, each bound to the next source port. The connection may still find one taken: then the next
 /// socket will do.
-pub(super) fn sources(shared: &Shared, flow: &ProbeFlow, kind: Type) -> impl Iterator<Item = Result<Socket, Outcome>> {
+pub(super) fn sources(shared: &Shared, flow: &ProbeFlow) -> impl Iterator<Item = Result<Socket, Outcome>> {
     let family = Family::of(flow.to.ip());
-    let receiver = Receiver { identity: flow.identity.clone(), protocol: flow.protocol, family };
+    let protocol = flow.protocol;
+    let receiver = Receiver { identity: flow.identity.clone(), protocol, family };
     (0..TRIES).filter_map(move |_| {
         let Some(port) = shared.ports.next(&receiver, || shared.random.number()) else {
             let message = "every source port was used within the last five minutes".to_owned();
             return Some(Err(Outcome::ProbeError { message }));
         };
-        match source(family, kind, port) {
+        match source(family, protocol, port) {
             Err(error) if port_taken(&error) => None,
             made => Some(made.map_err(|error| unable(&error))),
         }
     })
 }
 
-fn source(family: Family, kind: Type, port: u16) -> io::Result<Socket> {
+fn source(family: Family, protocol: Protocol, port: u16) -> io::Result<Socket> {
     let (domain, any) = match family {
         Family::Ipv4 => (Domain::IPV4, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
         Family::Ipv6 => (Domain::IPV6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
     };
-    let socket = Socket::new(domain, kind.nonblocking(), None)?;
+    let socket = unbound(domain, protocol)?;
     if family == Family::Ipv6 {
         socket.set_only_v6(true)?;
     }
     // Sockets to other receivers may have the same port.
     socket.set_reuse_address(true)?;
-    if kind == Type::STREAM {
+    if is_stream(protocol) {
         // However an attempt ends, a reset takes it out of every table on the way.
         socket.set_linger(Some(Duration::ZERO))?;
     }
@@ -56,8 +57,28 @@ fn source(family: Family, kind: Type, port: u16) -> io::Result<Socket> {
     Ok(socket)
 }
 
-pub(super) fn tcp_listener(port: u16) -> io::Result<TcpListener> {
-    both_families(Protocol::Tcp, port).map(Into::into)
+fn unbound(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
+    let kind = if is_stream(protocol) { Type::STREAM } else { Type::DGRAM };
+    let special = match protocol {
+        Protocol::Tcp | Protocol::Udp => None,
+        Protocol::Sctp => Some(IPPROTO_SCTP.into()),
+    };
+    Socket::new(domain, kind.nonblocking(), special)
+}
+
+/// The protocol's number, which socket2 has no name for everywhere.
+const IPPROTO_SCTP: i32 = 132;
+
+fn is_stream(protocol: Protocol) -> bool {
+    match protocol {
+        Protocol::Tcp | Protocol::Sctp => true,
+        Protocol::Udp => false,
+    }
+}
+
+/// A listener for connections of `protocol`. Fails where the kernel does not have it.
+pub(super) fn stream_listener(protocol: Protocol, port: u16) -> io::Result<TcpListener> {
+    both_families(protocol, port).map(Into::into)
 }
 
 pub(super) fn udp_listener(port: u16) -> io::Result<UdpSocket> {
@@ -80,13 +101,11 @@ const NO_SUCH_FAMILY: i32 = 97;
 
 fn listener(protocol: Protocol, any: IpAddr, port: u16) -> io::Result<Socket> {
     let address = SocketAddr::new(any, port);
-    let stream = protocol == Protocol::Tcp;
-    let kind = if stream { Type::STREAM } else { Type::DGRAM };
-    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), None)?;
+    let socket = unbound(Domain::for_address(address), protocol)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    if stream {
+    if is_stream(protocol) {
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

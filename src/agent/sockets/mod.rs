@@ -79,8 +79,8 @@ impl Sockets {
     fn open(&self, port: ListenPort) -> std::io::Result<Listener> {
         let shared = Arc::clone(&self.shared);
         match port.protocol {
-            Protocol::Tcp => {
-                let listener = bind::tcp_listener(port.port)?;
+            Protocol::Tcp | Protocol::Sctp => {
+                let listener = bind::stream_listener(port.protocol, port.port)?;
                 let task = tokio::spawn(tcp::listen(listener, shared, Arc::clone(&self.connections)));
                 Ok(Listener { task: task.abort_handle(), receiver: None })
             }
@@ -89,7 +89,6 @@ impl Sockets {
                 let task = tokio::spawn(udp::listen(Arc::clone(&receiver)));
                 Ok(Listener { task: task.abort_handle(), receiver: Some(receiver) })
             }
-            Protocol::Sctp => Err(std::io::Error::other("SCTP is not supported")),
         }
     }
 
@@ -103,9 +102,8 @@ impl Net for Sockets {
         let request = Request { epoch, flow: flow.flow, nonce: self.shared.random.nonce() };
         let deadline = Instant::now() + Duration::from_millis(flow.pace.deadline_ms.into());
         match flow.protocol {
-            Protocol::Tcp => tcp::attempt(&self.shared, flow, request, deadline).await,
+            Protocol::Tcp | Protocol::Sctp => tcp::attempt(&self.shared, flow, request, deadline).await,
             Protocol::Udp => udp::attempt(&self.shared, flow, request, deadline).await,
-            Protocol::Sctp => Outcome::ProbeError { message: "SCTP is not supported".to_owned() },
         }
     }
 

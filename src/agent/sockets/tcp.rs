@@ -1,4 +1,4 @@
-//! Probes over TCP.
+//! Probes over connections: TCP, and SCTP in its one-to-one style, whose sockets are used in the same way.
 
 use super::bind::sources;
 use super::errors::{no_source, outcome, port_taken};
@@ -6,7 +6,7 @@ use super::{RETRY, Shared, judge};
 use crate::agent::echo::{Answer, LENGTH, Packet, Request};
 use crate::core::model::observation::Outcome;
 use crate::core::wire::ProbeFlow;
-use socket2::{SockRef, Type};
+use socket2::SockRef;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) async fn attempt(shared: &Shared, flow: &ProbeFlow, request: Request,
 
 async fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<TcpStream, Outcome> {
     let mut taken = None;
-    for socket in sources(shared, flow, Type::STREAM) {
+    for socket in sources(shared, flow) {
         match TcpSocket::from_std_stream(socket?.into()).connect(flow.to).await {
             Ok(stream) => return Ok(stream),
             Err(error) if port_taken(&error) => taken = Some(error),

@@ -38,6 +38,23 @@ async fn short_attempt(protocol: Protocol, to: SocketAddr) -> Outcome {
     sockets("x/a").attempt(&flow(protocol, to, 50), 1).await
 }
 
+/// Not every kernel has it; where it is missing the agent must say so, and where it is there it must work.
+#[tokio::test]
+async fn sctp_is_spoken_where_the_kernel_has_it() {
+    let protocol = Protocol::Sctp;
+    let missing = Socket::new(Domain::IPV4, Type::STREAM, Some(132.into())).is_err();
+    let receiver = sockets("y/b");
+    let port = free_port(Protocol::Tcp);
+    let failed = receiver.listen(&[ListenPort { protocol, port }]).await;
+    assert_eq!(failed.len(), usize::from(missing), "{failed:?}");
+    for ip in LOOPBACKS {
+        match attempt(protocol, SocketAddr::new(ip, port)).await {
+            Outcome::ProbeError { .. } if missing => {}
+            outcome => assert_eq!(outcome, Outcome::Connected { source: ip }),
+        }
+    }
+}
+
 /// Opens a port that was free an instant ago.
 async fn open(sockets: &Sockets, protocol: Protocol) -> u16 {
     for _ in 0..20 {

@@ -6,7 +6,6 @@ use super::{RETRY, Shared, judge};
 use crate::agent::echo::{Answer, LENGTH, Request};
 use crate::core::model::observation::Outcome;
 use crate::core::wire::ProbeFlow;
-use socket2::Type;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -54,7 +53,7 @@ async fn exchange(shared: &Shared, flow: &ProbeFlow, request: Request) -> Outcom
 /// Connecting a datagram socket sends nothing; it lets the kernel deliver ICMP errors.
 fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<UdpSocket, Outcome> {
     let mut taken = None;
-    for socket in sources(shared, flow, Type::DGRAM) {
+    for socket in sources(shared, flow) {
         let socket = socket?;
         match socket.connect(&flow.to.into()).and_then(|()| UdpSocket::from_std(socket.into())) {
             Ok(socket) => return Ok(socket),

@@ -3,7 +3,7 @@
 use super::error::CatalogueError;
 use super::scope::Scope;
 use super::yaml;
-use crate::core::model::flow::{PodId, Protocol};
+use crate::core::model::flow::PodId;
 use crate::core::model::world::{ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World};
 use serde::Deserialize;
 
@@ -114,9 +114,6 @@ impl Blueprint {
             }
             if ports.contains(&(port.protocol, port.port)) {
                 return Some((format!("ports[{i}].port"), format!("{} {} is there twice", port.protocol, port.port)));
-            }
-            if port.protocol == Protocol::Sctp {
-                return Some((format!("ports[{i}].protocol"), "probe pods do not speak SCTP".to_owned()));
             }
             ports.push((port.protocol, port.port));
         }

@@ -4,6 +4,7 @@ use super::file::{AlsoKnownAs, Masked};
 use super::template::Template;
 use super::words::{Feature, Profile, Property};
 use crate::core::model::change::{PolicyName, Subject};
+use crate::core::model::flow::Protocol;
 use crate::core::model::world::Labels;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub struct Case {
     pub also_known_as: AlsoKnownAs,
     /// Why it exists.
     pub note: Option<String>,
+    /// The protocols of its flows.
+    pub protocols: Vec<Protocol>,
     /// Labels that are added before the baseline.
     pub labels: BTreeMap<Subject, Labels>,
     /// The changes, in order; at least one.

@@ -44,6 +44,9 @@ impl<'a> Checker<'a> {
         if case.covers.is_empty() {
             self.report(format!("{at}.covers"), "a case covers at least one feature".to_owned());
         }
+        if case.protocols.is_empty() {
+            self.report(format!("{at}.protocols"), "a case probes flows of at least one protocol".to_owned());
+        }
         if case.steps.is_empty() {
             self.report(format!("{at}.steps"), "a case has at least one step".to_owned());
         }
@@ -72,6 +75,7 @@ impl<'a> Checker<'a> {
             covers: case.covers,
             also_known_as: case.also_known_as,
             note: case.note,
+            protocols: case.protocols,
             labels,
             steps,
             masked: case.masked,

@@ -1,6 +1,7 @@
 //! Case files as their authors write them.
 
 use super::words::{Feature, Profile, Property};
+use crate::core::model::flow::Protocol;
 use crate::core::model::manifest::NetworkPolicy;
 use crate::core::model::world::Labels;
 use schemars::JsonSchema;
@@ -33,6 +34,11 @@ pub(super) struct CaseFile {
     /// Why it exists: the misreading that it finds and others miss.
     #[serde(default)]
     pub(super) note: Option<String>,
+    /// The protocols of the flows that it probes; TCP and UDP where nothing is said. It is skipped where a node's kernel
+    /// lacks one of them.
+    #[serde(default = "usual_protocols")]
+    #[schemars(length(min = 1))]
+    pub(super) protocols: Vec<Protocol>,
     /// Labels that pods (`x/b`) and namespaces (`y`) get before the baseline and lose again at the end.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, Labels>,
@@ -51,6 +57,10 @@ pub(super) struct CaseFile {
     /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
     #[serde(default)]
     pub(super) canary: bool,
+}
+
+fn usual_protocols() -> Vec<Protocol> {
+    vec![Protocol::Tcp, Protocol::Udp]
 }
 
 /// Names of a case in other suites.

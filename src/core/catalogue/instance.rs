@@ -2,10 +2,12 @@
 
 use super::case::{Action, Case};
 use super::scope::Scope;
+use crate::core::fault::Experiment;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::{Labels, World};
+use crate::core::oracle::Assumptions;
 use std::collections::BTreeMap;
 
 /// A case's changes in one lane.
@@ -42,6 +44,22 @@ impl Case {
             .keys()
             .map(|subject| Change::Relabel { subject: subject.clone(), labels: own_labels(world, subject) });
         Instance { setup, steps, removal, restore: restore.collect() }
+    }
+}
+
+impl Case {
+    /// The case in `world`, which was made with `suffix`, ready to be asked what must happen and what would show.
+    pub fn experiment(&self, world: &World, suffix: &str, assumptions: Assumptions) -> Experiment {
+        let Instance { setup, steps, removal, restore: _ } = self.instantiate(world, suffix);
+        let start = State { policies: Vec::new(), world: self.narrow(world.clone()) };
+        let world = setup.iter().fold(start, State::after).world;
+        Experiment { world, steps, removal, assumptions }
+    }
+
+    /// The world as far as this case is concerned: with the ports of its protocols alone.
+    pub fn narrow(&self, mut world: World) -> World {
+        world.retain_ports(|port| self.protocols.contains(&port.protocol));
+        world
     }
 }
 

@@ -2,16 +2,21 @@
 
 use super::case::{Action, Case};
 use super::template::Template;
-use crate::core::fault::{Experiment, Fault, plan, reading::Reach, reading::Reading};
+use crate::core::fault::{Fault, plan, reading::Reach, reading::Reading};
 use crate::core::model::flow::Endpoint;
-use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 
 impl Case {
     /// Why this case would prove nothing in `world`, which was made with `suffix`; `None` where it can be run.
     pub fn obstacle(&self, world: &World, suffix: &str) -> Option<String> {
-        self.missing_host(world).or_else(|| self.blindness(world, suffix))
+        self.missing_protocol(world).or_else(|| self.missing_host(world)).or_else(|| self.blindness(world, suffix))
+    }
+
+    /// Its flows are of a protocol that nobody can speak.
+    fn missing_protocol(&self, world: &World) -> Option<String> {
+        let missing = self.protocols.iter().find(|protocol| !world.has_protocol(**protocol))?;
+        Some(format!("it needs {missing}, which the kernel of at least one node does not have"))
     }
 
     /// A policy speaks of a host that is not there. Without the block around it the case would be another one.
@@ -33,11 +38,7 @@ impl Case {
         if self.property.is_some() {
             return None;
         }
-        let instance = self.instantiate(world, suffix);
-        let start = State { policies: Vec::new(), world: world.clone() };
-        let world = instance.setup.iter().fold(start, State::after).world;
-        let assumptions = Assumptions { ip_block_matches_pods: true };
-        let experiment = Experiment { world, steps: instance.steps, removal: instance.removal, assumptions };
+        let experiment = self.experiment(world, suffix, Assumptions { ip_block_matches_pods: true });
         let flows = plan::candidates(&experiment.world);
         let faithful = Reading::faithful(&experiment);
         let masked = |id: String| self.masked.iter().any(|masked| masked.term == id);

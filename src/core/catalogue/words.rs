@@ -101,6 +101,8 @@ features! {
     Protocol = "protocol",
     /// UDP traffic.
     Udp = "udp",
+    /// SCTP traffic.
+    Sctp = "sctp",
     /// Several rules or policies on one pod: what any of them allows is allowed.
     Union = "union",
     /// A policy that is replaced.

@@ -2,7 +2,6 @@
 
 use super::{Experiment, Explanation, Fault};
 use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
-use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use std::collections::BTreeSet;
@@ -16,12 +15,8 @@ fn world(suffix: &str) -> World {
 }
 
 fn experiment(case: &Case) -> Experiment {
-    let world = world("test-0");
-    let instance = case.instantiate(&world, "test-0");
-    let start = State { policies: Vec::new(), world };
-    let world = instance.setup.iter().fold(start, State::after).world;
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
-    Experiment { world, steps: instance.steps, removal: instance.removal, assumptions }
+    case.experiment(&world("test-0"), "test-0", assumptions)
 }
 
 /// Every case, and what it can tell.

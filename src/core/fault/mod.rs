@@ -257,11 +257,12 @@ impl FromStr for Scope {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const CLOSED: [Scope; 9] = [
+        const CLOSED: [Scope; 10] = [
             Scope::Family(Family::Ipv4),
             Scope::Family(Family::Ipv6),
             Scope::Protocol(Protocol::Tcp),
             Scope::Protocol(Protocol::Udp),
+            Scope::Protocol(Protocol::Sctp),
             Scope::Path(Path::PodIp),
             Scope::Path(Path::ClusterIp),
             Scope::Placement(Placement::SameNode),
@@ -341,7 +342,7 @@ pub enum ParseFaultError {
     },
     /// Not a scope.
     #[error(
-        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp, path=pod-ip|cluster-ip or placement=same-node|cross-node|outside (`--fault list` shows the faults)"
+        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp|sctp, path=pod-ip|cluster-ip or placement=same-node|cross-node|outside (`--fault list` shows the faults)"
     )]
     Scope {
         /// The text.
@@ -379,7 +380,7 @@ mod tests {
 
     #[test]
     fn an_unknown_scope_brings_the_ways_to_write_one() {
-        for text in ["slow@", "slow@node=", "slow@zone=a", "slow@protocol=sctp"] {
+        for text in ["slow@", "slow@node=", "slow@zone=a", "slow@protocol=icmp"] {
             let error = text.parse::<FaultAt>().unwrap_err().to_string();
             assert!(error.contains("family=ipv4|ipv6"), "{error}");
         }

@@ -94,8 +94,9 @@ pub struct ContainerPort {
     pub protocol: Protocol,
     /// The number that the pod listens on.
     pub port: u16,
-    /// The number under which the pod's Service offers it.
-    pub service_port: u16,
+    /// The number under which the pod's Service offers it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_port: Option<u16>,
 }
 
 /// A Service in front of one pod.
@@ -159,6 +160,18 @@ impl World {
         pods.chain(externals).any(|address| Family::of(*address) == family)
     }
 
+    /// Whether anything in this world listens on a protocol.
+    pub fn has_protocol(&self, protocol: Protocol) -> bool {
+        self.pods.iter().flat_map(|pod| &pod.ports).any(|port| port.protocol == protocol)
+    }
+
+    /// Takes away every port that `keep` does not want.
+    pub fn retain_ports(&mut self, keep: impl Fn(&ContainerPort) -> bool) {
+        let pods = self.pods.iter_mut().map(|pod| &mut pod.ports);
+        let externals = self.externals.iter_mut().map(|external| &mut external.ports);
+        pods.chain(externals).for_each(|ports| ports.retain(&keep));
+    }
+
     /// The ports that an endpoint listens on.
     pub fn ports(&self, endpoint: &Endpoint) -> &[ContainerPort] {
         match endpoint {
@@ -185,7 +198,7 @@ impl World {
                 let pod = self.pod(flow.to.pod()?)?;
                 let address = *pod.service.as_ref()?.addresses.iter().find(|a| Family::of(**a) == flow.family)?;
                 let port = pod.ports.iter().find(|p| p.port == flow.port && p.protocol == flow.protocol)?;
-                Some(std::net::SocketAddr::new(address, port.service_port))
+                Some(std::net::SocketAddr::new(address, port.service_port?))
             }
             Path::NodePort | Path::LoadBalancer => None,
         }

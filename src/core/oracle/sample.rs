@@ -70,7 +70,12 @@ fn ports(a: u8) -> Vec<ContainerPort> {
         ("assoc", Protocol::Sctp, 8080),
         ("web", Protocol::Tcp, 9000 + u16::from(a)),
     ]
-    .map(|(name, protocol, port)| ContainerPort { name: name.to_owned(), protocol, port, service_port: port - 8000 })
+    .map(|(name, protocol, port)| ContainerPort {
+        name: name.to_owned(),
+        protocol,
+        port,
+        service_port: Some(port - 8000),
+    })
     .into()
 }
 

@@ -91,7 +91,7 @@ fn places(nodes: &[String]) -> Vec<Option<Scope>> {
     let scopes = [Family::Ipv4, Family::Ipv6]
         .map(Scope::Family)
         .into_iter()
-        .chain([Protocol::Tcp, Protocol::Udp].map(Scope::Protocol))
+        .chain([Protocol::Tcp, Protocol::Udp, Protocol::Sctp].map(Scope::Protocol))
         .chain([Path::PodIp, Path::ClusterIp].map(Scope::Path))
         .chain([Placement::SameNode, Placement::CrossNode].map(Scope::Placement))
         .chain(nodes.iter().cloned().map(Scope::Node));

@@ -2,7 +2,7 @@
 
 use super::super::clock::Clock;
 use crate::agent::{FrameReader, FrameWriter, LinkError};
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, Protocol};
 use crate::core::wire::{FrameError, FromAgent, ListenPort, ToAgent, VERSION};
 use crate::target::{Dial, Stream, TargetError};
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(super) struct Acquaintance {
     start: u64,
     /// What must be added to its clock to get the run's.
     pub(super) offset_us: i64,
+    /// Whether it could listen on what it was asked to on SCTP, which not every kernel has.
+    pub(super) sctp: bool,
 }
 
 /// An agent that has welcomed us.
@@ -180,8 +182,8 @@ impl<D: Dial> Peer<D> {
             Some(before) if before.start == start => before,
             Some(_) => return Err(OpenError::Replaced),
             None => {
-                talk.listen(self.ports.clone()).await?;
-                Acquaintance { start, offset_us: talk.compare_clocks(self.clock).await? }
+                let sctp = talk.listen(self.ports.clone()).await?;
+                Acquaintance { start, offset_us: talk.compare_clocks(self.clock).await?, sctp }
             }
         };
         let Talk { reader, writer } = talk;
@@ -212,11 +214,16 @@ impl Talk {
         timeout(ANSWER_DEADLINE, answer).await.unwrap_or(Err(OpenError::Silent))
     }
 
-    async fn listen(&mut self, ports: Vec<ListenPort>) -> Result<(), OpenError> {
+    /// Has it listen on `ports`; says whether that could be done on SCTP too. Without the others nothing can be probed.
+    async fn listen(&mut self, ports: Vec<ListenPort>) -> Result<bool, OpenError> {
+        let is_sctp = |port: &ListenPort| port.protocol == Protocol::Sctp;
         match self.ask(&ToAgent::Listen { ports }).await? {
-            FromAgent::Listening { failed } if failed.is_empty() => Ok(()),
+            FromAgent::Listening { failed } if failed.iter().all(|failed| is_sctp(&failed.port)) => {
+                Ok(failed.is_empty())
+            }
             FromAgent::Listening { failed } => {
-                let list = failed.iter().map(|f| format!("{} {}: {}", f.port.protocol, f.port.port, f.reason));
+                let failed = failed.iter().filter(|failed| !is_sctp(&failed.port));
+                let list = failed.map(|f| format!("{} {}: {}", f.port.protocol, f.port.port, f.reason));
                 Err(OpenError::CannotListen(list.collect::<Vec<_>>().join(", ")))
             }
             other => Err(OpenError::OutOfTurn(format!("{other:?}"))),

@@ -3,7 +3,7 @@
 use super::{Sim, of_profile, some_cases, story, with};
 use crate::core::catalogue::Profile;
 use crate::core::model::flow::Family;
-use crate::core::verdict::{RunResult, Verdict};
+use crate::core::verdict::{Diagnosis, RunResult, Verdict};
 use crate::exit::{ExitStatus, Expect};
 use crate::target::sim::SimOptions;
 use std::time::Duration;
@@ -85,4 +85,29 @@ fn a_run_of_nothing_but_skipped_cases_proves_nothing() {
     let (result, _) = Sim::new(SimOptions { externals: false, ..SimOptions::default() }, cases.collect()).run();
     assert_eq!(skipped(&result).len(), 2);
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Inconclusive);
+}
+
+const BY_SCTP: [&str; 3] =
+    ["sctp-default-deny-ingress", "sctp-ingress-from-namespace-on-port", "sctp-ingress-from-pod-elsewhere"];
+
+#[test]
+fn sctp_is_probed_where_kernels_have_it_and_skipped_where_not() {
+    let run = |sctp| Sim::new(SimOptions { sctp, ..SimOptions::default() }, some_cases(&BY_SCTP)).run().0;
+    let (with, without) = (run(true), run(false));
+    assert_eq!((with.verdict, skipped(&with)), (Verdict::Enforced, Vec::new()), "{}", story(&with));
+    assert_eq!(skipped(&without), BY_SCTP);
+    for case in &without.cases {
+        let why = "it needs SCTP, which the kernel of at least one node does not have";
+        assert_eq!(case.reason.as_deref(), Some(why), "{}", case.id);
+    }
+}
+
+#[test]
+fn an_engine_that_lets_sctp_alone_pass_is_found_out() {
+    let cases = [&BY_SCTP[..], &["default-deny-ingress"]].concat();
+    let (result, _) = Sim::new(with("no-engine@protocol=sctp"), some_cases(&cases)).run();
+    let named = Diagnosis { faults: vec!["no-engine@protocol=sctp".parse().unwrap()] };
+    assert!(result.diagnoses.contains(&named), "{:?}\n{}", result.diagnoses, story(&result));
+    let enforced = result.cases.iter().find(|case| case.id == "default-deny-ingress").unwrap();
+    assert_eq!(enforced.verdict, Verdict::Enforced);
 }

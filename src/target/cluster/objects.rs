@@ -103,18 +103,20 @@ pub(super) fn pull_secret(tag: &Tag, namespace: &Namespace, original: &core::Sec
 /// The Service in front of one pod. It offers other ports than the pod has, and offers them whether or not the pod is
 /// ready: readiness must not look like policy.
 pub(super) fn service(tag: &Tag, namespace: &Namespace, pod: &Pod) -> core::Service {
-    let port = |port: &crate::core::model::world::ContainerPort| core::ServicePort {
-        name: Some(port.name.clone()),
-        protocol: Some(port.protocol.to_string()),
-        port: port.service_port.into(),
-        target_port: Some(IntOrString::Int(port.port.into())),
-        ..core::ServicePort::default()
+    let port = |port: &crate::core::model::world::ContainerPort| {
+        Some(core::ServicePort {
+            name: Some(port.name.clone()),
+            protocol: Some(port.protocol.to_string()),
+            port: port.service_port?.into(),
+            target_port: Some(IntOrString::Int(port.port.into())),
+            ..core::ServicePort::default()
+        })
     };
     core::Service {
         metadata: tag.meta(&pod.id.pod, Some(&namespace.name)),
         spec: Some(core::ServiceSpec {
             selector: Some(selector(tag, pod)),
-            ports: Some(pod.ports.iter().map(port).collect()),
+            ports: Some(pod.ports.iter().filter_map(port).collect()),
             ip_family_policy: Some("PreferDualStack".to_owned()),
             publish_not_ready_addresses: Some(true),
             ..core::ServiceSpec::default()

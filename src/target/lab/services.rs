@@ -72,9 +72,9 @@ fn elements(world: &World, family: Family) -> Vec<String> {
         let services = pod.service.iter().flat_map(|service| &service.addresses);
         for front in services.filter(|address| Family::of(**address) == family) {
             for port in &pod.ports {
+                let Some(offered) = port.service_port else { continue };
                 let protocol = protocol(port.protocol);
-                elements
-                    .push(format!("      {front} . {protocol} . {} : {backend} . {},\n", port.service_port, port.port));
+                elements.push(format!("      {front} . {protocol} . {offered} : {backend} . {},\n", port.port));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::state::State;
-use crate::core::model::world::World;
+use crate::core::model::world::{ContainerPort, World};
 use crate::core::oracle::{Answer, Assumptions, both};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ pub struct SimOptions {
     pub families: Vec<Family>,
     /// Whether there are hosts outside.
     pub externals: bool,
+    /// Whether its kernels have SCTP.
+    pub sctp: bool,
     /// What is wrong with it.
     pub faults: Vec<FaultAt>,
     /// How long its engine takes to take up a change.
@@ -49,6 +51,7 @@ impl Default for SimOptions {
             nodes: 2,
             families: vec![Family::Ipv4, Family::Ipv6],
             externals: true,
+            sctp: true,
             faults: Vec::new(),
             delay: Duration::from_millis(100),
             lapse: None,
@@ -103,6 +106,8 @@ impl SimOptions {
 pub(super) struct Engine {
     world: World,
     faults: Vec<FaultAt>,
+    /// Whether the kernels have SCTP.
+    pub(super) sctp: bool,
     /// Those of the faults that are the engine's; at most eight.
     engines: Vec<FaultAt>,
     delay: Duration,
@@ -171,6 +176,7 @@ impl Engine {
         Self {
             world,
             faults,
+            sctp: options.sctp,
             engines,
             delay: options.delay,
             opened: Instant::now(),
@@ -205,7 +211,8 @@ impl Engine {
                 return Some(flow(endpoint, Path::PodIp, to.port()));
             }
             if pod.service.as_ref().is_some_and(|service| service.addresses.contains(&to.ip())) {
-                let port = pod.ports.iter().find(|port| port.service_port == to.port() && port.protocol == protocol)?;
+                let offered = |port: &&ContainerPort| port.service_port == Some(to.port()) && port.protocol == protocol;
+                let port = pod.ports.iter().find(offered)?;
                 return Some(flow(endpoint, Path::ClusterIp, port.port));
             }
         }

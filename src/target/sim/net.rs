@@ -72,8 +72,10 @@ impl Net for SimNet {
         }
     }
 
-    async fn listen(&self, _ports: &[ListenPort]) -> Vec<ListenFailure> {
-        Vec::new()
+    async fn listen(&self, ports: &[ListenPort]) -> Vec<ListenFailure> {
+        let impossible = ports.iter().filter(|port| port.protocol == Protocol::Sctp && !self.engine.sctp);
+        let failure = |port: &ListenPort| ListenFailure { port: *port, reason: "Protocol not supported".to_owned() };
+        impossible.map(failure).collect()
     }
 
     async fn drain(&self) {}

@@ -90,5 +90,6 @@ fn the_world_is_as_the_cases_expect_it() {
     assert_eq!(y.labels["kubernetes.io/metadata.name"], "papertiger-k3f9-y");
     assert_eq!(world.pods[4].labels["pod"], "b-k3f9");
     assert_eq!(world.externals.iter().map(|external| external.id.as_str()).collect::<Vec<_>>(), ["echo", "echo-2"]);
-    assert!(world.pods.iter().all(|pod| pod.ports.len() == 4 && pod.ports.iter().all(|p| p.port != p.service_port)));
+    assert!(world.pods.iter().all(|pod| pod.ports.len() == 6));
+    assert!(world.pods.iter().flat_map(|pod| &pod.ports).all(|port| port.service_port != Some(port.port)));
 }

@@ -1,7 +1,7 @@
 //! Cases that cannot be run everywhere.
 
 use super::{CASES, world};
-use crate::core::model::flow::PodId;
+use crate::core::model::flow::{PodId, Protocol};
 
 #[test]
 fn a_whole_world_is_in_nobodys_way() {
@@ -22,6 +22,14 @@ fn a_case_that_names_a_host_outside_needs_it() {
     assert_eq!(obstacle("ip-block-outside", &["echo"]), None);
     // Its policies speak of everybody, hosts outside or not.
     assert_eq!(obstacle("allow-all-egress", &[]), None);
+}
+
+#[test]
+fn a_case_that_probes_sctp_needs_kernels_that_have_it() {
+    let mut world = world();
+    world.retain_ports(|port| port.protocol != Protocol::Sctp);
+    let case = CASES.case("sctp-default-deny-ingress").unwrap();
+    insta::assert_snapshot!(case.obstacle(&world, "k3f9").unwrap(), @"it needs SCTP, which the kernel of at least one node does not have");
 }
 
 #[test]

@@ -20,7 +20,10 @@ fn profiles_hold_each_other() {
 
 #[test]
 fn patterns_choose_by_id_in_catalogue_order() {
-    assert_eq!(chosen(&["default-deny-*"], None), ["default-deny-ingress", "default-deny-egress", "default-deny-both"]);
+    assert_eq!(
+        chosen(&["allow-by-namespace*"], None),
+        ["allow-by-namespace", "allow-by-namespace-and-pod", "allow-by-namespace-or-pod", "allow-by-namespace-name"]
+    );
     assert_eq!(chosen(&["update-*"], Some(Profile::Quick)), ["update-closes"]);
     assert_eq!(
         chosen(&["update-opens", "default-deny-{both,egress}"], None),

@@ -15,7 +15,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 fn pod(id: &str, number: u8, web: u16) -> Pod {
     let id: PodId = id.parse().unwrap();
-    let port = ContainerPort { name: "web".to_owned(), protocol: Protocol::Tcp, port: web, service_port: 80 };
+    let port = ContainerPort { name: "web".to_owned(), protocol: Protocol::Tcp, port: web, service_port: Some(80) };
     Pod {
         name: id.pod.clone(),
         labels: labels(&[("pod", &id.pod)]),
