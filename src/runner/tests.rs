@@ -191,6 +191,15 @@ fn late_and_lossy_networks_are_no_finding() {
 }
 
 #[test]
+fn where_packets_are_lost_in_bursts_nothing_is_called_wrong() {
+    for seed in 0..3 {
+        let (result, _) = simulate(SimOptions { seed, ..with("burst-loss") }, of_profile(Profile::Standard));
+        let alarms = terms(&result, Verdict::is_failure);
+        assert!(alarms.is_empty(), "{seed}: {}", story(&result));
+    }
+}
+
+#[test]
 fn every_misreading_is_found_in_exactly_the_terms_that_it_touches() {
     let mut failures = String::new();
     for fault in Fault::ALL.into_iter().filter(|fault| fault.is_misreading()) {

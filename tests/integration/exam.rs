@@ -73,6 +73,7 @@ exam! {
     dead_receiver = DeadReceiver,
     wrong_identity = WrongIdentity,
     packet_loss = PacketLoss,
+    burst_loss = BurstLoss,
 }
 
 /// What a run said.
@@ -155,6 +156,7 @@ fn examine(fault: Fault) {
     let report = Report::of(lab(program(), Some(fault)));
     match fault {
         Fault::Slow | Fault::PacketLoss => is_healthy(&report),
+        Fault::BurstLoss => is_no_alarm(&report),
         Fault::DeadReceiver | Fault::WrongIdentity => is_not_the_engines(&report),
         Fault::NoEngine
         | Fault::IgnoreIngress
@@ -205,6 +207,13 @@ fn is_not_the_engines(report: &Report) {
     assert_eq!(report.code, Some(3), "{}", report.story());
     let alarms = report.terms(failing);
     assert!(alarms.is_empty(), "{alarms:#?}\n{}", report.story());
+}
+
+/// So much is lost that little may be provable, and nothing is called wrong.
+#[track_caller]
+fn is_no_alarm(report: &Report) {
+    let alarms = report.terms(failing);
+    assert!(matches!(report.code, Some(0 | 3)) && alarms.is_empty(), "{alarms:#?}\n{}", report.story());
 }
 
 /// The terms that fail are those that the fault's model says, and the report names it.

@@ -30,6 +30,7 @@ pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Res
     test("faults-together", &|| runtime.block_on(together()));
     test("fault-slow", &|| runtime.block_on(slow()));
     test("fault-packet-loss", &|| runtime.block_on(packet_loss()));
+    test("fault-burst-loss", &|| runtime.block_on(burst_loss()));
     test("fault-refusals", &|| refusals());
 }
 
@@ -358,6 +359,18 @@ async fn packet_loss() -> Result {
     let lost = answers(&lane, &vec![flow("x/a > y/b udp"); 500])?.iter().filter(|answer| answer.is_none()).count();
     // Two crossings of one node at 2 % each: 20 are expected, fewer than 5 once in 10,000 runs. A busy machine adds some.
     if !(5..=100).contains(&lost) {
+        return Err(format!("{lost} of 500 exchanges failed").into());
+    }
+    Ok(lab.close().await?)
+}
+
+async fn burst_loss() -> Result {
+    let lab = lab(&["burst-loss"])?;
+    let lane = lane(&lab, 0).await?;
+    let lost = answers(&lane, &vec![flow("x/a > y/b udp"); 500])?.iter().filter(|answer| answer.is_none()).count();
+    // Of every 100 packets that one of the two nodes forwards ten are lost; each exchange is two, and a burst takes as many
+    // exchanges as it has packets, or half as many.
+    if !(25..=250).contains(&lost) {
         return Err(format!("{lost} of 500 exchanges failed").into());
     }
     Ok(lab.close().await?)

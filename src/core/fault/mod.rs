@@ -85,11 +85,13 @@ pub enum Fault {
     WrongIdentity,
     /// 2 % of the packets that a node forwards are lost.
     PacketLoss,
+    /// 10 % of the packets that a node forwards are lost, ten in a row.
+    BurstLoss,
 }
 
 impl Fault {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NoEngine,
         Self::IgnoreIngress,
         Self::IgnoreEgress,
@@ -120,6 +122,7 @@ impl Fault {
         Self::DeadReceiver,
         Self::WrongIdentity,
         Self::PacketLoss,
+        Self::BurstLoss,
     ];
 
     /// Its name, as users write it.
@@ -155,6 +158,7 @@ impl Fault {
             Self::DeadReceiver => "dead-receiver",
             Self::WrongIdentity => "wrong-identity",
             Self::PacketLoss => "packet-loss",
+            Self::BurstLoss => "burst-loss",
         }
     }
 
@@ -191,12 +195,13 @@ impl Fault {
             Self::DeadReceiver => "pod y/b receives no new connections, whatever the policies say",
             Self::WrongIdentity => "z/b answers at the addresses of y/b",
             Self::PacketLoss => "2 % of the packets that a node forwards are lost",
+            Self::BurstLoss => "10 % of the packets that a node forwards are lost, ten in a row",
         }
     }
 
     /// Whether it is a policy engine's; the others are the network's or a pod's, and no policy is to blame for them.
     pub fn is_engines(self) -> bool {
-        !matches!(self, Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss)
+        !matches!(self, Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss | Self::BurstLoss)
     }
 }
 

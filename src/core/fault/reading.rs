@@ -117,7 +117,8 @@ impl Fault {
             | Self::Slow
             | Self::DeadReceiver
             | Self::WrongIdentity
-            | Self::PacketLoss => 3,
+            | Self::PacketLoss
+            | Self::BurstLoss => 3,
         }
     }
 
@@ -148,7 +149,7 @@ impl Fault {
             | Self::IgnoreNamedPorts
             | Self::IgnoreTargetSelector => Some(Verdict::Overblocked),
             Self::StaleDelete | Self::StaleUpdate | Self::IgnoreLabelChange => Some(Verdict::Stale),
-            Self::Slow | Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss => None,
+            Self::Slow | Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss | Self::BurstLoss => None,
         }
     }
 
@@ -408,7 +409,8 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
         | Fault::Slow
         | Fault::DeadReceiver
         | Fault::WrongIdentity
-        | Fault::PacketLoss => {}
+        | Fault::PacketLoss
+        | Fault::BurstLoss => {}
     }
 }
 
@@ -616,6 +618,7 @@ impl Fault {
             Self::DeadReceiver => "a receiver were dead",
             Self::WrongIdentity => "another pod answered",
             Self::PacketLoss => "packets were lost",
+            Self::BurstLoss => "packets were lost in bursts",
         }
     }
 }

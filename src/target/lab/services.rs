@@ -44,10 +44,17 @@ pub(super) fn rules(table: &str, world: &World, faults: &[FaultAt], node: &str) 
 
 /// The rules that make a node lose packets, whoever's they are; `None` when it shall lose none.
 pub(super) fn loss(faults: &[FaultAt], node: &str) -> Option<String> {
-    let losses = faults.iter().filter(|fault| fault.fault == Fault::PacketLoss && here(fault, node));
-    let lines: Vec<String> = losses
-        .map(|fault| format!("    {}numgen random mod 100 < 2 drop\n", condition(fault.scope.as_ref())))
-        .collect();
+    let line = |fault: &FaultAt| {
+        let lost = if fault.fault == Fault::PacketLoss {
+            "numgen random mod 100 < 2"
+        } else if fault.fault == Fault::BurstLoss {
+            "numgen inc mod 100 < 10"
+        } else {
+            return None;
+        };
+        Some(format!("    {}{lost} drop\n", condition(fault.scope.as_ref())))
+    };
+    let lines: Vec<String> = faults.iter().filter(|fault| here(fault, node)).filter_map(line).collect();
     (!lines.is_empty()).then(|| {
         format!(
             "table inet loss {{\n  chain forward {{\n    type filter hook forward priority filter - 20; policy accept;\n{}  }}\n}}\n",

@@ -122,6 +122,8 @@ struct Inner {
     /// What an engine with each set of faults has taken up: by which of [`Engine::engines`] it has, bit by bit.
     views: Vec<View>,
     random: fastrand::Rng,
+    /// How many packets were on their way so far.
+    packets: u64,
     agents: BTreeMap<Endpoint, SimNet>,
 }
 
@@ -172,7 +174,7 @@ impl Engine {
         let views = (0..1 << engines.len()).map(of_set).collect();
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
-        let inner = Inner { views, random, agents: BTreeMap::new() };
+        let inner = Inner { views, random, packets: 0, agents: BTreeMap::new() };
         Self {
             world,
             faults,
@@ -248,7 +250,10 @@ impl Engine {
 
     /// Whether a packet is lost on its way.
     pub(super) fn loses(&self) -> bool {
-        self.has(Fault::PacketLoss) && self.lock().random.f64() < 0.02
+        let mut inner = self.lock();
+        inner.packets += 1;
+        let in_burst = self.has(Fault::BurstLoss) && inner.packets % 100 < 10;
+        in_burst || (self.has(Fault::PacketLoss) && inner.random.f64() < 0.02)
     }
 
     /// Who answers at an endpoint, if anybody does.
