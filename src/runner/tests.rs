@@ -10,7 +10,7 @@ mod shapes;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
-use crate::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
+use crate::core::catalogue::{Case, Catalogue, Profile, furnished};
 use crate::core::event::{Event, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::flow::Flow;
@@ -98,6 +98,12 @@ fn with(fault: &str) -> SimOptions {
     SimOptions { faults: vec![fault.parse().unwrap()], ..SimOptions::default() }
 }
 
+/// What each diagnosis of a run names.
+fn named(diagnoses: &[Diagnosis]) -> String {
+    let names = |set: &Diagnosis| set.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ");
+    diagnoses.iter().map(names).collect::<Vec<_>>().join(" or ")
+}
+
 /// `case: term` of every term with one of these verdicts.
 fn terms(result: &RunResult, verdicts: impl Fn(Verdict) -> bool) -> BTreeSet<String> {
     let of_case = |case: &crate::core::verdict::CaseResult| -> Vec<String> {
@@ -118,8 +124,7 @@ struct Scored {
 }
 
 fn score(case: &Case, nodes: &[&str]) -> Scored {
-    let mut world = Blueprint::embedded().world("sim0000");
-    furnish(&mut world, &nodes.iter().map(|node| (*node).to_owned()).collect::<Vec<_>>());
+    let world = furnished("sim0000", nodes);
     let experiment = case.experiment(&world, "sim0000", Assumptions { ip_block_matches_pods: true });
     let flows = plan::choose(&experiment, SEED);
     Scored { case: case.clone(), experiment, flows }

@@ -2,7 +2,7 @@
 //! there is no alarm without one.
 
 use crate::common::papertiger;
-use papertiger::core::catalogue::{Blueprint, Case, Catalogue, Profile, furnish};
+use papertiger::core::catalogue::{Case, Catalogue, Profile, furnished};
 use papertiger::core::event::{Event, Phase, RunEvent};
 use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use papertiger::core::model::flow::Flow;
@@ -262,8 +262,7 @@ struct Scored {
 
 impl Scored {
     fn new(case: &Case) -> Self {
-        let mut world = Blueprint::embedded().world("lab0000");
-        furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
+        let world = furnished("lab0000", &["n1", "n2"]);
         let experiment = case.experiment(&world, "lab0000", Assumptions { ip_block_matches_pods: true });
         let flows = plan::choose(&experiment, SEED);
         Self { case: case.clone(), experiment, flows }

@@ -1,6 +1,6 @@
 //! The catalogue and the oracle, held against what Kubernetes' own end-to-end suite expects: `tests/data/upstream`.
 
-use papertiger::core::catalogue::{Blueprint, Case, Catalogue, furnish};
+use papertiger::core::catalogue::{Case, Catalogue, furnished};
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use papertiger::core::model::state::State;
 use papertiger::core::model::world::{Labels, World};
@@ -69,9 +69,7 @@ fn suite() -> &'static [Upstream] {
 }
 
 fn world() -> World {
-    let mut world = Blueprint::embedded().world("");
-    furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
-    world
+    furnished("", &["n1", "n2"])
 }
 
 /// Our pods may not bind the suite's ports.

@@ -66,8 +66,8 @@ fn unbound(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     Socket::new(domain, kind.nonblocking(), special)
 }
 
-/// The protocol's number, which socket2 has no name for everywhere.
-const IPPROTO_SCTP: i32 = 132;
+/// The protocol's number, for which socket2 has a name only with all its features.
+pub(super) const IPPROTO_SCTP: i32 = 132;
 
 fn is_stream(protocol: Protocol) -> bool {
     match protocol {

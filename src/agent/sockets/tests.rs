@@ -42,7 +42,7 @@ async fn short_attempt(protocol: Protocol, to: SocketAddr) -> Outcome {
 #[tokio::test]
 async fn sctp_is_spoken_where_the_kernel_has_it() {
     let protocol = Protocol::Sctp;
-    let missing = Socket::new(Domain::IPV4, Type::STREAM, Some(132.into())).is_err();
+    let missing = Socket::new(Domain::IPV4, Type::STREAM, Some(bind::IPPROTO_SCTP.into())).is_err();
     let receiver = sockets("y/b");
     let port = free_port(Protocol::Tcp);
     let failed = receiver.listen(&[ListenPort { protocol, port }]).await;

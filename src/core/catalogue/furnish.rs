@@ -1,7 +1,15 @@
 //! A world with places and addresses, where no target gives it any: in simulations and for whatever is told offline.
 
+use super::blueprint::Blueprint;
 use crate::core::model::world::{Node, Service, World};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The world of one lane, made with `suffix`, as it stands on these nodes.
+pub fn furnished(suffix: &str, nodes: &[&str]) -> World {
+    let mut world = Blueprint::embedded().world(suffix);
+    furnish(&mut world, &nodes.iter().map(|node| (*node).to_owned()).collect::<Vec<_>>());
+    world
+}
 
 /// Spreads the pods over the nodes so that every namespace stands on several, and gives everything addresses.
 pub fn furnish(world: &mut World, nodes: &[String]) {

@@ -24,7 +24,7 @@ pub use blueprint::{Blueprint, NamespacePlan, PodPlan};
 pub use case::{Action, Case, Step};
 pub use error::{CatalogueError, Position, Problem};
 pub use file::{AlsoKnownAs, Masked, schema};
-pub use furnish::furnish;
+pub use furnish::{furnish, furnished};
 pub use instance::Instance;
 pub use set::{Catalogue, SelectError};
 pub use template::Template;

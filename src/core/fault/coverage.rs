@@ -1,22 +1,14 @@
 //! The catalogue held against its own faults, offline.
 
 use super::{Experiment, Explanation, Fault};
-use crate::core::catalogue::{Blueprint, Case, Catalogue, furnish};
-use crate::core::model::world::World;
+use crate::core::catalogue::{Case, Catalogue, furnished};
 use crate::core::oracle::Assumptions;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// A world as a target would fill it: two nodes, both families, a Service for each pod.
-fn world(suffix: &str) -> World {
-    let mut world = Blueprint::embedded().world(suffix);
-    furnish(&mut world, &["n1".to_owned(), "n2".to_owned()]);
-    world
-}
-
 fn experiment(case: &Case) -> Experiment {
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
-    case.experiment(&world("test-0"), "test-0", assumptions)
+    case.experiment(&furnished("test-0", &["n1", "n2"]), "test-0", assumptions)
 }
 
 /// Every case, and what it can tell.

@@ -87,41 +87,6 @@ impl Fault {
         }
     }
 
-    /// Where several faults meet, the order in which an engine has them: it first takes the rules that it reads, then of
-    /// each what it knows, then as many items as it can hold, and only then reads these.
-    fn stage(self) -> u8 {
-        match self {
-            Self::IgnoreRules | Self::FirstRuleOnly => 0,
-            Self::IgnoreIpBlocks | Self::IgnoreNamedPorts => 1,
-            Self::FirstPeerOnly | Self::FirstPortOnly => 2,
-            Self::NoEngine
-            | Self::IgnoreIngress
-            | Self::IgnoreEgress
-            | Self::IgnorePorts
-            | Self::IgnoreProtocol
-            | Self::IgnorePeers
-            | Self::IgnoreNamespaceSelector
-            | Self::IgnorePodSelector
-            | Self::AndAsOr
-            | Self::IgnoreExpressions
-            | Self::NotInNeedsKey
-            | Self::IgnoreExcept
-            | Self::AnyIpBlock
-            | Self::IgnoreEndPort
-            | Self::AnyNamedPort
-            | Self::FirstPolicyOnly
-            | Self::IgnoreTargetSelector
-            | Self::StaleDelete
-            | Self::StaleUpdate
-            | Self::IgnoreLabelChange
-            | Self::Slow
-            | Self::DeadReceiver
-            | Self::WrongIdentity
-            | Self::PacketLoss
-            | Self::BurstLoss => 3,
-        }
-    }
-
     /// What a term is called that this fault ignores; `None` for faults that are not an engine's.
     pub fn verdict(self) -> Option<Verdict> {
         match self {
@@ -168,18 +133,18 @@ impl Reading {
     /// How a network with `fault` reads `experiment`; `None` when the fault is not a misreading, or does not concern the
     /// term that it shall be confined to.
     pub fn new(experiment: &Experiment, fault: Fault, reach: Reach<'_>) -> Option<Self> {
-        if !fault.is_misreading() || matches!(reach, Reach::Term(term) if !fault.concerns(term)) {
+        if !fault.is_misreading() {
             return None;
         }
-        let states = experiment.replay(|phase, change, state| !ignores_change(fault, reach, phase, change, state));
-        let states = states
-            .into_iter()
-            .map(|State { policies, world }| State {
-                policies: policies.into_iter().map(|policy| misread(policy, fault, reach)).collect(),
-                world,
-            })
-            .collect();
-        Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, reach) })
+        let term = match reach {
+            Reach::Everywhere => return Some(Self::of_faults(experiment, &[fault])),
+            Reach::Term(term) if fault.concerns(term) => term,
+            Reach::Term(_) => return None,
+        };
+        let missed = |phase, change: &Change, state: &State| begins(term, phase) && fault.ignores(change, state);
+        let states = experiment.replay(|phase, change, state| !missed(phase, change, state));
+        let states = reread(states, |policy| misread_term(policy, fault, term));
+        Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, term) })
     }
 
     /// How a network with all these faults, everywhere, reads `experiment`.
@@ -194,16 +159,7 @@ impl Reading {
     }
 
     fn of_states(states: Vec<State>, faults: &[Fault], assumptions: Assumptions) -> Self {
-        let mut faults = faults.to_vec();
-        faults.sort_by_key(|fault| (fault.stage(), *fault));
-        let everywhere = |policy, fault: &Fault| misread(policy, *fault, Reach::Everywhere);
-        let states = states
-            .into_iter()
-            .map(|State { policies, world }| State {
-                policies: policies.into_iter().map(|policy| faults.iter().fold(policy, everywhere)).collect(),
-                world,
-            })
-            .collect();
+        let states = reread(states, |policy| misread(policy, faults));
         let first_only = faults.contains(&Fault::FirstPolicyOnly);
         let selection = if first_only { Selection::First } else { Selection::All };
         Self { states, assumptions, selection }
@@ -265,19 +221,16 @@ impl Reading {
     }
 }
 
-fn selection(fault: Fault, reach: Reach<'_>) -> Selection {
-    match (fault, reach) {
-        (Fault::FirstPolicyOnly, Reach::Everywhere) => Selection::First,
-        (Fault::FirstPolicyOnly, Reach::Term(Term { place: Place::Policy { policy, part } })) => match part {
-            Part::Rule { direction, rule, .. } => {
-                Selection::FirstFor { policy: policy.clone(), direction: *direction, rule: *rule }
-            }
-            Part::Target | Part::Isolation(_) => Selection::All,
-        },
-        (_, Reach::Term(Term { place: Place::Policy { policy, part: Part::Isolation(direction) } })) => {
+fn selection(fault: Fault, term: &Term) -> Selection {
+    match (fault, &term.place) {
+        (Fault::FirstPolicyOnly, Place::Policy { policy, part: Part::Rule { direction, rule, .. } }) => {
+            Selection::FirstFor { policy: policy.clone(), direction: *direction, rule: *rule }
+        }
+        (Fault::FirstPolicyOnly, Place::Policy { .. } | Place::Change { .. } | Place::Removal) => Selection::All,
+        (_, Place::Policy { policy, part: Part::Isolation(direction) }) => {
             Selection::NotIsolating { policy: policy.clone(), direction: *direction }
         }
-        (_, Reach::Everywhere | Reach::Term(_)) => Selection::All,
+        (_, Place::Policy { .. } | Place::Change { .. } | Place::Removal) => Selection::All,
     }
 }
 
@@ -294,53 +247,72 @@ impl Fault {
     }
 }
 
-/// Whether an engine with `fault` within `reach` never takes up the change of `phase`.
-fn ignores_change(fault: Fault, reach: Reach<'_>, phase: Phase, change: &Change, state: &State) -> bool {
-    let reached = match (reach, phase) {
-        (Reach::Everywhere, _) => true,
-        (Reach::Term(Term { place: Place::Change { step, .. } }), Phase::Step(now)) => *step == now,
-        (Reach::Term(Term { place: Place::Removal }), Phase::Removal) => true,
-        (Reach::Term(_), Phase::Baseline | Phase::Step(_) | Phase::Removal) => false,
-    };
-    reached && fault.ignores(change, state)
+/// Whether a term is the change that begins a phase.
+fn begins(term: &Term, phase: Phase) -> bool {
+    match (&term.place, phase) {
+        (Place::Change { step, .. }, Phase::Step(now)) => *step == now,
+        (Place::Removal, Phase::Removal) => true,
+        (
+            Place::Policy { .. } | Place::Change { .. } | Place::Removal,
+            Phase::Baseline | Phase::Step(_) | Phase::Removal,
+        ) => false,
+    }
 }
 
-/// The policy that an engine with `fault` sees in the place of `policy`.
-fn misread(mut policy: Policy, fault: Fault, reach: Reach<'_>) -> Policy {
-    let confined = match reach {
-        Reach::Everywhere => None,
-        Reach::Term(Term { place: Place::Policy { policy: of, part } }) if *of == policy.key() => Some(part),
-        Reach::Term(_) => return policy,
-    };
-    match confined {
-        None => {
-            if fault == Fault::IgnoreTargetSelector {
-                policy.pod_selector = LabelSelector::default();
-            }
-            for direction in Direction::ALL {
-                let unseen = match direction {
-                    Direction::Ingress => matches!(fault, Fault::NoEngine | Fault::IgnoreIngress),
-                    Direction::Egress => matches!(fault, Fault::NoEngine | Fault::IgnoreEgress),
-                };
-                let rules = policy.rules_mut(direction);
-                if unseen {
-                    *rules = None;
-                }
-                let Some(rules) = rules else { continue };
-                if fault == Fault::IgnoreRules {
-                    rules.clear();
-                }
-                if fault == Fault::FirstRuleOnly {
-                    rules.truncate(1);
-                }
-                // An empty list would mean everyone: a rule whose last peer or port matches nothing must go.
-                rules.retain_mut(|rule| keep_matching(rule, fault) == Left::Something);
-                rules.iter_mut().for_each(|rule| misread_rule(rule, fault));
-            }
+/// The states with every policy as `read` takes it.
+fn reread(states: Vec<State>, read: impl Fn(Policy) -> Policy) -> Vec<State> {
+    let of_state = |State { policies, world }| State { policies: policies.into_iter().map(&read).collect(), world };
+    states.into_iter().map(of_state).collect()
+}
+
+/// The policy that an engine with all these faults sees in the place of `policy`: it first takes the rules that it reads,
+/// then of each what it knows, then as many items as it can hold, and only then reads these.
+fn misread(mut policy: Policy, faults: &[Fault]) -> Policy {
+    let has = |fault| faults.contains(&fault);
+    if has(Fault::IgnoreTargetSelector) {
+        policy.pod_selector = LabelSelector::default();
+    }
+    for direction in Direction::ALL {
+        let section = match direction {
+            Direction::Ingress => Fault::IgnoreIngress,
+            Direction::Egress => Fault::IgnoreEgress,
+        };
+        let rules = policy.rules_mut(direction);
+        if has(Fault::NoEngine) || has(section) {
+            *rules = None;
         }
-        Some(Part::Target) => policy.pod_selector = LabelSelector::default(),
-        Some(Part::Isolation(_)) => {}
-        Some(Part::Rule { direction, rule, part }) => {
+        let Some(rules) = rules else { continue };
+        if has(Fault::IgnoreRules) {
+            rules.clear();
+        }
+        if has(Fault::FirstRuleOnly) {
+            rules.truncate(1);
+        }
+        // An empty list would mean everyone: a rule whose last peer or port matches nothing must go.
+        rules.retain_mut(|rule| faults.iter().all(|fault| keep_matching(rule, *fault) == Left::Something));
+        for rule in rules {
+            if has(Fault::FirstPeerOnly) {
+                rule.peers.truncate(1);
+            }
+            if has(Fault::FirstPortOnly) {
+                rule.ports.truncate(1);
+            }
+            faults.iter().for_each(|fault| misread_rule(rule, *fault));
+        }
+    }
+    policy
+}
+
+/// The policy that an engine sees which has `fault` where it reads `term`, and nowhere else.
+fn misread_term(mut policy: Policy, fault: Fault, term: &Term) -> Policy {
+    let part = match &term.place {
+        Place::Policy { policy: of, part } if *of == policy.key() => part,
+        Place::Policy { .. } | Place::Change { .. } | Place::Removal => return policy,
+    };
+    match part {
+        Part::Target => policy.pod_selector = LabelSelector::default(),
+        Part::Isolation(_) => {}
+        Part::Rule { direction, rule, part } => {
             let Some(rules) = policy.rules_mut(*direction) else { return policy };
             let whole = *part == RulePart::Whole;
             if whole && fault == Fault::FirstPolicyOnly {
@@ -379,14 +351,12 @@ fn is_named(port: &PortMatch) -> bool {
     matches!(port.port, Some(PortRef::Name(_)))
 }
 
-/// Reads a whole rule as an engine with `fault` does.
+/// Reads the items of a rule as an engine with `fault` does.
 fn misread_rule(rule: &mut Rule, fault: Fault) {
     match fault {
         Fault::IgnorePorts => rule.ports.clear(),
         Fault::IgnorePeers => rule.peers.clear(),
         Fault::IgnoreProtocol => rule.ports = rule.ports.iter().flat_map(any_protocol).collect(),
-        Fault::FirstPeerOnly => rule.peers.truncate(1),
-        Fault::FirstPortOnly => rule.ports.truncate(1),
         Fault::AndAsOr => rule.peers = rule.peers.drain(..).flat_map(either).collect(),
         Fault::IgnoreNamespaceSelector
         | Fault::IgnorePodSelector
@@ -401,6 +371,8 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
         | Fault::IgnoreEgress
         | Fault::FirstPolicyOnly
         | Fault::FirstRuleOnly
+        | Fault::FirstPeerOnly
+        | Fault::FirstPortOnly
         | Fault::IgnoreRules
         | Fault::IgnoreTargetSelector
         | Fault::StaleDelete

@@ -27,12 +27,6 @@ impl Diagnosis {
         let all: Vec<String> = self.faults.iter().map(FaultAt::describe).collect();
         all.join(", and ")
     }
-
-    /// The names of its faults.
-    pub fn names(&self) -> String {
-        let all: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
-        all.join(" + ")
-    }
 }
 
 /// What the network may do, to follow "as if"; `None` where nothing explains what was seen.
@@ -182,21 +176,15 @@ impl<'a> Facts<'a> {
 
     /// Every single fault that predicts what was seen.
     fn single_suspects(&self, scopes: usize) -> Vec<Suspect> {
-        let fits = |(sides, scope): (&[Sides], usize)| {
-            self.predicts(|cell, flow| {
-                let bears = self.bears[flow][scope];
-                let pick = |bears: bool, misread: Answer, right: Answer| if bears { misread } else { right };
-                (pick(bears.0, sides[cell].0, self.right[cell].0), pick(bears.1, sides[cell].1, self.right[cell].1))
-            })
-        };
         let of_fault = |(fault, sides): &'_ (Fault, Vec<Sides>)| {
-            let fitting = (0..scopes).filter(|scope| fits((sides, *scope)));
-            fitting.map(|scope| (*fault, scope)).collect::<Vec<_>>()
+            let suspects = (0..scopes).map(|scope| (*fault, scope));
+            suspects.filter(|suspect| self.pair_fits(*suspect, *suspect, sides)).collect::<Vec<_>>()
         };
         self.misread.iter().flat_map(of_fault).collect()
     }
 
-    /// Whether two faults, each in its scope, predict what was seen; `both` is what a network with both of them does.
+    /// Whether two faults, each in its scope, predict what was seen; `both` is what a network with both of them does. One
+    /// fault alone is a pair with itself.
     fn pair_fits(&self, one: Suspect, other: Suspect, both: &[Sides]) -> bool {
         let (first, second) = (self.of_fault(one.0), self.of_fault(other.0));
         self.predicts(|cell, flow| {

@@ -1,6 +1,6 @@
 //! Two things wrong at once: the report names both, or the one that hides the other.
 
-use super::{Sim, of_profile, story};
+use super::{Sim, named as named_by, of_profile, story};
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt};
 use crate::core::verdict::{Diagnosis, RunResult};
@@ -50,12 +50,11 @@ fn every_two_faults_are_explained() {
         for other in &faults[index + 1..] {
             let both: Vec<FaultAt> = vec![(*one).into(), (*other).into()];
             let result = together(&both, of_profile(Profile::Standard));
-            let sets: Vec<String> = result.diagnoses.iter().map(Diagnosis::names).collect();
             let exact = result.diagnoses.iter().any(|set| both.iter().all(|fault| set.faults.contains(fault)));
             pairs += 1;
-            explained += usize::from(!sets.is_empty());
+            explained += usize::from(!result.diagnoses.is_empty());
             named += usize::from(exact);
-            eprintln!("{one} + {other}: {} {}", if exact { "named" } else { "" }, sets.join(" or "));
+            eprintln!("{one} + {other}: {} {}", if exact { "named" } else { "" }, named_by(&result.diagnoses));
         }
     }
     eprintln!("{pairs} pairs, {explained} explained, {named} named as they are");

@@ -1,6 +1,6 @@
 //! Faults in a part of the network: each is found and named with its part, on three nodes, where no two parts are the same.
 
-use super::{Scored, Sim, all_cases, of_profile, score, story};
+use super::{Scored, Sim, all_cases, named as named_by, of_profile, score, story};
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt, touched};
 use crate::core::verdict::Diagnosis;
@@ -85,8 +85,7 @@ fn every_fault_in_every_part_is_named() {
             seen += 1;
             named += usize::from(said.names_fault(&at));
             alone += usize::from(said.names_fault(&at) && said.diagnoses.len() == 1);
-            let all: Vec<String> = said.diagnoses.iter().map(Diagnosis::names).collect();
-            eprintln!("{at}: {}", all.join(" or "));
+            eprintln!("{at}: {}", named_by(&said.diagnoses));
         }
     }
     eprintln!("{seen} observable, {named} named, {alone} alone");

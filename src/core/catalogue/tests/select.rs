@@ -21,6 +21,10 @@ fn profiles_hold_each_other() {
 #[test]
 fn patterns_choose_by_id_in_catalogue_order() {
     assert_eq!(
+        chosen(&["update-*"], None),
+        ["update-opens", "update-closes", "update-moves-selector", "update-moves-peer", "update-drops-a-direction"]
+    );
+    assert_eq!(
         chosen(&["allow-by-namespace*"], None),
         ["allow-by-namespace", "allow-by-namespace-and-pod", "allow-by-namespace-or-pod", "allow-by-namespace-name"]
     );
