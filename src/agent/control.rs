@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// How long an agent goes on without a controller.
-pub const ORPHANED: Duration = Duration::from_secs(120);
+pub const ORPHANED: Duration = Duration::from_secs(110);
 
 /// Strangers that may be asked for the token at once.
 const HANDSHAKES: usize = 8;
