@@ -15,4 +15,5 @@ mod common;
 mod endings;
 mod intruders;
 mod obstacles;
+mod policies;
 mod verdicts;
