@@ -6,7 +6,7 @@
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Flow, PodId};
 use crate::core::model::observation::Streak;
-use crate::core::model::world::World;
+use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -257,6 +257,9 @@ pub struct PhaseEnded {
     pub patience_us: Option<u64>,
     /// When probing ended.
     pub ended_us: u64,
+    /// The pods that the change made again, as they are since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<Pod>,
     /// Every flow that was probed.
     pub cells: Vec<Cell>,
 }

@@ -1,16 +1,18 @@
 //! One case on one lane: baseline, steps, removal.
 
+use super::agents::{Agents, Unusable};
 use super::budget::{Reservation, Tries};
 use super::canary::{self, Watch};
 use super::clock::micros;
 use super::lane::Shared;
-use super::phase::{Agents, Goal, Lost, Observed};
+use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
 use crate::core::catalogue::{Case, Instance};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::{Experiment, plan};
-use crate::core::model::flow::Flow;
-use crate::core::model::world::World;
+use crate::core::model::change::{Change, Subject};
+use crate::core::model::flow::{Endpoint, Flow};
+use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions, decide};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
@@ -29,6 +31,8 @@ pub(super) enum CaseError {
     Target(#[from] TargetError),
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 /// What a finished case leaves behind.
@@ -47,8 +51,19 @@ struct Work<'a, L> {
     number: u32,
     case: &'a Case,
     experiment: Experiment,
+    /// The world as it now is: what was recreated has other addresses.
+    world: World,
     baseline: Vec<Cell>,
     ended: Vec<PhaseEnded>,
+}
+
+/// What came of a phase's change.
+struct Probed {
+    requested_us: u64,
+    accepted_us: u64,
+    /// The pods that it made again.
+    pods: Vec<Pod>,
+    observed: Observed,
 }
 
 /// Runs a case.
@@ -86,7 +101,9 @@ pub(super) async fn run<L: Lane>(
     shared.emit(Event::CaseStarted(Box::new(started.clone())));
     let flows = choose(&experiment, shared.settings.seed).await;
 
-    let mut work = Work { shared, lane, agents, number, case, experiment, baseline: Vec::new(), ended: Vec::new() };
+    let world = experiment.world.clone();
+    let (baseline, ended) = (Vec::new(), Vec::new());
+    let mut work = Work { shared, lane, agents, number, case, experiment, world, baseline, ended };
     for phase in work.experiment.phases() {
         work.phase(phase, &flows).await?;
     }
@@ -135,10 +152,9 @@ impl<L: Lane> Work<'_, L> {
         let mut cells = cells;
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (goal(phase), &self.shared.settings);
-        let world = self.experiment.world.clone();
-        let taken = room(self.shared, self.number, &world, &cells, |cell| tries(goal, cell, settings)).await;
+        let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
-        let (requested_us, accepted_us, mut observed) = match self.probe(phase, &world, &mut cells).await {
+        let Probed { requested_us, accepted_us, pods, mut observed } = match self.probe(phase, &mut cells).await {
             Ok(probed) => probed,
             Err(error) => {
                 // What it has left in connection tracking is unknown.
@@ -146,11 +162,11 @@ impl<L: Lane> Work<'_, L> {
                 return Err(error);
             }
         };
-        self.shared.budget.settle(taken, &world, &cells).await;
+        self.shared.budget.settle(taken, &self.world, &cells).await;
         drop(turn);
         if self.case.canary && phase == Phase::Step(self.experiment.steps.len() - 1) {
             if observed.held_us.is_some() {
-                self.hold(&world, &mut cells, accepted_us).await?;
+                self.hold(&mut cells, accepted_us).await?;
                 observed.ended_us = clock.now_us();
             } else if canary::nothing_was_blocked(&cells) {
                 self.shared.hurry();
@@ -167,6 +183,7 @@ impl<L: Lane> Work<'_, L> {
             held_us: observed.held_us,
             patience_us: (phase != Phase::Baseline).then(|| micros(observed.patience)),
             ended_us: observed.ended_us,
+            pods,
             cells,
         };
         if phase == Phase::Baseline {
@@ -181,8 +198,8 @@ impl<L: Lane> Work<'_, L> {
     }
 
     /// Keeps the policies in force until the other lanes have done their work, and long enough.
-    async fn hold(&mut self, world: &World, cells: &mut [Cell], accepted_us: u64) -> Result<(), CaseError> {
-        let shared = self.shared;
+    async fn hold(&mut self, cells: &mut [Cell], accepted_us: u64) -> Result<(), CaseError> {
+        let (shared, world) = (self.shared, &self.world);
         let watch = Watch::over(self.agents.tracking, world, cells, shared.settings.lanes);
         let mut held: Vec<Cell> =
             cells.iter().map(|cell| Cell { streaks: Vec::new(), arrived: None, ..cell.clone() }).collect();
@@ -197,27 +214,38 @@ impl<L: Lane> Work<'_, L> {
         Ok(outcome?)
     }
 
-    /// Makes the phase's change and probes until enough was seen; with the times of the request and of its acceptance.
-    async fn probe(
-        &mut self,
-        phase: Phase,
-        world: &World,
-        cells: &mut [Cell],
-    ) -> Result<(u64, u64, Observed), CaseError> {
+    /// Makes the phase's change and probes until enough was seen.
+    async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
-        if let Some(change) = self.experiment.change(phase) {
-            self.lane.apply(change).await?;
-        }
+        let pods = match self.experiment.change(phase).cloned() {
+            Some(Change::Recreate { subject }) => self.recreate(subject).await?,
+            Some(change) => {
+                self.lane.apply(&change).await?;
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
         let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
         let baseline = self.baseline_of(cells);
         let observed = self
             .agents
-            .observe(world, cells, &baseline, goal(phase), &shared.settings, accepted_us, on_progress)
+            .observe(&self.world, cells, &baseline, goal(phase), &shared.settings, accepted_us, on_progress)
             .await?;
-        Ok((requested_us, accepted_us, observed))
+        Ok(Probed { requested_us, accepted_us, pods, observed })
+    }
+
+    /// Makes pods again and takes up with their agents, which are others than before. Gives the pods as they now are.
+    async fn recreate(&mut self, subject: Subject) -> Result<Vec<Pod>, CaseError> {
+        let former = self.world.pods.iter().filter(|pod| subject.holds(&pod.id));
+        let endpoints: Vec<Endpoint> = former.map(|pod| Endpoint::Pod(pod.id.clone())).collect();
+        self.agents.leave(&endpoints).await?;
+        self.lane.apply(&Change::Recreate { subject: subject.clone() }).await?;
+        self.world = self.case.narrow(self.lane.world().clone());
+        self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
+        Ok(self.world.pods.iter().filter(|pod| subject.holds(&pod.id)).cloned().collect())
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.
@@ -277,13 +305,12 @@ impl<L: Lane> Work<'_, L> {
         let _alone = self.shared.turns.quiet(which.len()).await;
         let fresh = |index: &usize| Cell { streaks: Vec::new(), arrived: None, ..cells[*index].clone() };
         let mut again: Vec<Cell> = which.iter().map(fresh).collect();
-        let world = self.experiment.world.clone();
-        let settings = &self.shared.settings;
-        let taken = room(self.shared, self.number, &world, &again, |cell| tries(goal, cell, settings)).await;
+        let (world, settings) = (&self.world, &self.shared.settings);
+        let taken = room(self.shared, self.number, world, &again, |cell| tries(goal, cell, settings)).await;
         let now = self.agents.clock.now_us();
-        match self.agents.observe(&world, &mut again, before, goal, settings, now, |_| {}).await {
+        match self.agents.observe(world, &mut again, before, goal, settings, now, |_| {}).await {
             Ok(_) => {
-                self.shared.budget.settle(taken, &world, &again).await;
+                self.shared.budget.settle(taken, world, &again).await;
                 Ok(again)
             }
             Err(error) => {

@@ -1,29 +1,21 @@
 //! A lane's worker: opens a world, links its agents, and takes cases from the queue until none is left.
 
+use super::agents::{Agents, Unusable};
 use super::budget::Budget;
 use super::canary;
 use super::case::{self, Finished};
 use super::clock::Clock;
-use super::link::{Link, Peer, Unreached};
-use super::outage::Outage;
-use super::phase::Agents;
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::core::catalogue::Case;
 use crate::core::event::{Event, RunEvent};
-use crate::core::model::flow::Endpoint;
-use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
-use crate::target::{Alert, Dial, Lane, LaneNames, Target, TargetError, identity, listen_ports};
-use futures_util::future::try_join_all;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-
-/// Messages from agents that may wait for the lane.
-const INBOX: usize = 1_024;
 
 /// What all lanes share.
 pub(super) struct Shared {
@@ -54,8 +46,8 @@ pub(super) struct Shared {
 pub(super) enum LaneError {
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("the agent of {endpoint} cannot be used: {cause}")]
-    Agent { endpoint: Endpoint, cause: Unreached },
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 impl Shared {
@@ -115,6 +107,16 @@ impl Shared {
     /// Whether somebody else's policy was in a lane's namespaces. What it leaves behind, no case can be sure of.
     fn is_intruded(&self, lane: u32) -> bool {
         self.intruded.lock().unwrap_or_else(PoisonError::into_inner).contains(&lane)
+    }
+
+    /// How long a step may take, as it is and as it will be.
+    pub(super) fn patience(&self) -> watch::Receiver<Duration> {
+        self.patience.subscribe()
+    }
+
+    /// The secret that the agents ask for.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// How many workers there are when the run begins.
@@ -188,7 +190,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let number = names.lane;
         let suffix = names.suffix();
         let mut lane = target.open_lane(names).await?;
-        let mut agents = link_agents(lane.dial(), lane.world().clone(), &shared, suffix).await?;
+        let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
             let finished = match case.obstacle(&agents.speaking(lane.world()), &agents.suffix) {
@@ -223,42 +225,4 @@ async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, n
     };
     shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
     finished
-}
-
-async fn link_agents<D: Dial>(dial: D, world: World, shared: &Shared, suffix: String) -> Result<Agents, LaneError> {
-    let (sender, inbox) = mpsc::channel(INBOX);
-    let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-    let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-    let opening = pods.chain(externals).map(|endpoint| {
-        let peer = Peer {
-            endpoint: endpoint.clone(),
-            identity: identity(&suffix, &endpoint),
-            token: shared.token.clone(),
-            ports: listen_ports(&world, &endpoint),
-            clock: shared.clock,
-            dial: dial.clone(),
-        };
-        let link = Link::open(peer, sender.clone(), Arc::clone(&shared.resumed));
-        async move {
-            match link.await {
-                Ok(link) => Ok((endpoint, link)),
-                Err(cause) => Err(LaneError::Agent { endpoint, cause }),
-            }
-        }
-    });
-    let links: BTreeMap<Endpoint, Link> = try_join_all(opening).await?.into_iter().collect();
-    Ok(Agents {
-        suffix,
-        links,
-        inbox,
-        clock: shared.clock,
-        epoch: 0,
-        question: 0,
-        orders: BTreeMap::new(),
-        asked: None,
-        outage: Outage::none(),
-        tracking: shared.budget.tracking(),
-        fresh: true,
-        patience: shared.patience.subscribe(),
-    })
 }

@@ -107,6 +107,13 @@ impl Link {
         let _ = self.line.send(message).await;
     }
 
+    /// Ends it; nothing comes from it any more.
+    pub(super) async fn end(mut self) {
+        self.owner.abort();
+        // It was told to end, and however it does there is nobody left to hear of it.
+        let _ended = (&mut self.owner).await;
+    }
+
     /// From now on messages go down this line.
     pub(super) fn resume(&mut self, line: Line) {
         self.line = line;

@@ -1,6 +1,7 @@
 //! Runs an experiment on a target, whichever it is: lanes take cases from a queue, every case goes through its phases, and
 //! everything that happens becomes an event.
 
+mod agents;
 mod budget;
 mod canary;
 mod case;

@@ -1,9 +1,9 @@
 //! One phase of a case: probe every cell until what is seen is what must happen, and until it has held.
 
+use super::agents::Agents;
 use super::budget::LongestPause;
-use super::clock::{Clock, micros};
-use super::link::{ANSWER_DEADLINE, Inbound, Link};
-use super::outage::Outage;
+use super::clock::micros;
+use super::link::{ANSWER_DEADLINE, Inbound};
 use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
 use crate::core::event::{Arrived, Cell, RunSettings};
 use crate::core::model::flow::{Endpoint, Flow, Protocol};
@@ -12,10 +12,9 @@ use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, OVERBLOCK_US, Quorum};
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
-use crate::target::{Tracking, identity};
+use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// How often progress is looked at while no news comes in.
@@ -26,27 +25,6 @@ const CALM_TICK: Duration = Duration::from_millis(250);
 
 /// How many failures in a row make an allowed flow that connected before look blocked now.
 pub(super) const RELAPSE: u32 = 10;
-
-/// The agents of a lane.
-pub(super) struct Agents {
-    pub(super) suffix: String,
-    pub(super) links: BTreeMap<Endpoint, Link>,
-    pub(super) inbox: mpsc::Receiver<(Endpoint, Inbound)>,
-    pub(super) clock: Clock,
-    pub(super) epoch: u32,
-    pub(super) question: u64,
-    /// What each agent was told to probe in the epoch that goes on, in case it was not heard.
-    pub(super) orders: BTreeMap<Endpoint, Vec<ProbeFlow>>,
-    /// The question that not all agents have answered yet.
-    pub(super) asked: Option<Asked>,
-    pub(super) outage: Outage,
-    /// How long the nodes remember what is tried.
-    pub(super) tracking: Tracking,
-    /// Whether nothing was probed in their world yet.
-    pub(super) fresh: bool,
-    /// How long a step may take, as far as is known by now.
-    pub(super) patience: watch::Receiver<Duration>,
-}
 
 /// A question and who has not answered it.
 pub(super) struct Asked {
@@ -123,15 +101,6 @@ impl Patience {
 }
 
 impl Agents {
-    /// The world as these agents can speak in it: without SCTP where the kernel of one of them has none.
-    pub(super) fn speaking(&self, world: &World) -> World {
-        let mut world = world.clone();
-        if !self.links.values().all(Link::speaks_sctp) {
-            world.retain_ports(|port| port.protocol != Protocol::Sctp);
-        }
-        world
-    }
-
     /// Probes `cells` until `goal` is reached or patience ends. `baseline` holds the cells' baseline, in the same order,
     /// where there is one. `on_progress` hears how many cells are still wrong.
     #[expect(clippy::too_many_arguments, reason = "each is a different thing that only the caller knows")]
@@ -336,7 +305,11 @@ impl Agents {
         }
     }
 
-    async fn take(&mut self, (endpoint, inbound): (Endpoint, Inbound), cells: &mut [Cell]) -> Result<(), Lost> {
+    pub(super) async fn take(
+        &mut self,
+        (endpoint, inbound): (Endpoint, Inbound),
+        cells: &mut [Cell],
+    ) -> Result<(), Lost> {
         match inbound {
             Inbound::Message(message) => self.hear(endpoint, message, cells),
             Inbound::Cut { since } => {

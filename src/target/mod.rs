@@ -96,7 +96,8 @@ pub trait Lane: Send + 'static {
     /// The world as it now is: labels as read back, nodes and addresses as given.
     fn world(&self) -> &World;
 
-    /// Makes a change and returns when it was accepted, which says nothing about when it takes effect.
+    /// Makes a change and returns when it was accepted, which says nothing about when it takes effect. What is recreated
+    /// runs by then, under other addresses and with other agents than before.
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
 
     /// The way to its agents, which outlives what is done with the lane itself: a stream may have to be opened again while

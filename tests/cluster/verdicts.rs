@@ -61,6 +61,24 @@ fn standard_is_right() {
 }
 
 #[test]
+#[ignore = "needs a cluster (KUBECONFIG), makes pods and namespaces again"]
+fn what_is_made_again_is_known() {
+    let cluster = Cluster::connect();
+    let mut arguments = vec!["--case", "new-*"];
+    let code = match cluster.kind {
+        Kind::Enforces => 0,
+        Kind::Ignores => {
+            arguments.extend(SHORT);
+            1
+        }
+    };
+    let report = verify(&arguments).assert_code(code).report();
+    let right = cases(&report, if code == 0 { "enforced" } else { "ignored" });
+    assert_eq!(right.len(), report["cases"].as_array().unwrap().len(), "{report:#}");
+    assert_eq!(cluster.namespaces(), BTreeSet::new(), "a run has left namespaces behind");
+}
+
+#[test]
 #[ignore = "needs a cluster (KUBECONFIG), runs the negative control"]
 fn the_negative_control_tells_one_from_the_other() {
     let cluster = Cluster::connect();

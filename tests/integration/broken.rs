@@ -107,7 +107,7 @@ fn an_end_port_below_its_port() {
 #[test]
 fn two_changes_in_one_step() {
     insta::assert_snapshot!(spoiled("    - relabel:", "    - delete: [x/backend]\n      relabel:"), @"
-    error: ./mine.yaml:20:7: case my-case: steps[1]: a step has exactly one of apply, replace, delete and relabel; this has `delete` and `relabel`
+    error: ./mine.yaml:20:7: case my-case: steps[1]: a step has exactly one of apply, replace, delete, relabel and recreate; this has `delete` and `relabel`
     ");
 }
 

@@ -128,6 +128,7 @@ pub(crate) fn step(
         held_ms: None,
         patience_ms: None,
         duration_ms: if wrong { 60_012.0 } else { 1_150.0 },
+        pods: Vec::new(),
         cells,
     }
 }

@@ -69,6 +69,7 @@ exam! {
     stale_delete = StaleDelete,
     stale_update = StaleUpdate,
     ignore_label_change = IgnoreLabelChange,
+    ignore_new_pods = IgnoreNewPods,
     slow = Slow,
     dead_receiver = DeadReceiver,
     wrong_identity = WrongIdentity,
@@ -183,7 +184,8 @@ fn examine(fault: Fault) {
         | Fault::IgnoreTargetSelector
         | Fault::StaleDelete
         | Fault::StaleUpdate
-        | Fault::IgnoreLabelChange => is_found(&report, fault),
+        | Fault::IgnoreLabelChange
+        | Fault::IgnoreNewPods => is_found(&report, fault),
     }
     if fault == Fault::NoEngine {
         nothing_is_enforced(&report);

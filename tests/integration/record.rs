@@ -34,6 +34,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         held_us: Some(2),
         patience_us: None,
         ended_us: 3,
+        pods: world().pods,
         cells: result.cells.into_iter().map(|cell| cell.cell).collect(),
     };
     let settings = RunSettings {

@@ -1,7 +1,10 @@
 //! The network itself: everything connects, lanes are apart, nothing stays behind.
 
-use crate::support::{Result, apply, children_of, expect, flow, is_open, lab, lab_of, lane, matrix, policy};
+use crate::support::{Result, apply, children_of, expect, flow, is_open, lab, lab_of, lane, make, matrix, policy};
 use futures_util::future::try_join_all;
+use papertiger::core::model::change::{Change, Subject};
+use papertiger::core::model::flow::PodId;
+use papertiger::target::lab::LabTarget;
 use papertiger::target::{Dial, Lane, Target};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -15,6 +18,7 @@ pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Res
     test("lanes-are-apart", &|| runtime.block_on(lanes_are_apart()));
     test("close-leaves-nothing", &|| runtime.block_on(close_leaves_nothing()));
     test("kill-leaves-nothing", &kill_leaves_nothing);
+    test("pods-are-made-again", &|| runtime.block_on(pods_are_made_again()));
     test("changes-are-checked", &|| runtime.block_on(changes_are_checked()));
 }
 
@@ -55,15 +59,48 @@ async fn lanes_are_apart() -> Result {
     Ok(lab.close().await?)
 }
 
+/// A pod that is made again has other addresses and another agent, its Service leads to it, nothing is left of the one
+/// before, and policies know it.
+async fn pods_are_made_again() -> Result {
+    let lab = lab(&[])?;
+    let mut lane = lane(&lab, 0).await?;
+    let flows = matrix(lane.world());
+    apply(&mut lane, vec![policy("y/deny", Some(vec![]), None)]).await?;
+    let (before, links_before) = (lane.world().clone(), links(&lab, "n1")? + links(&lab, "n2")?);
+    for subject in [Subject::Pod(PodId::new("y", "b")), Subject::Namespace("z".to_owned())] {
+        make(&mut lane, &Change::Recreate { subject }).await?;
+    }
+    lane.settled().await?;
+    for (old, new) in before.pods.iter().zip(&lane.world().pods) {
+        let again = old.id == PodId::new("y", "b") || old.id.namespace == "z";
+        let moved = new.addresses.iter().all(|address| !old.addresses.contains(address));
+        if moved != again || old.node != new.node {
+            return Err(format!("{old:?} became {new:?}").into());
+        }
+    }
+    let links_now = links(&lab, "n1")? + links(&lab, "n2")?;
+    if links_now != links_before {
+        return Err(format!("{links_before} links became {links_now}").into());
+    }
+    expect(&lane, &flows, |flow| flow.to.pod().is_none_or(|pod| pod.namespace != "y"))?;
+    make(&mut lane, &Change::Recreate { subject: Subject::Namespace("y".to_owned()) }).await?;
+    lane.settled().await?;
+    expect(&lane, &flows, |_| true)?;
+    Ok(lab.close().await?)
+}
+
+/// How many pods' cables end on a node.
+fn links(lab: &LabTarget, node: &str) -> Result<usize> {
+    let network = lab.node_network(node).ok_or("no such node")?;
+    let table = network.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+    Ok(table.lines().filter(|line| line.trim_start().starts_with("pod")).count())
+}
+
 async fn close_leaves_nothing() -> Result {
     let lab = lab(&[])?;
     let forgotten = lane(&lab, 0).await?;
     let closed = lane(&lab, 1).await?;
-    let links = |name: &str| -> Result<usize> {
-        let network = lab.node_network(name).ok_or("no such node")?;
-        let table = network.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
-        Ok(table.lines().filter(|line| line.trim_start().starts_with("pod")).count())
-    };
+    let links = |name: &str| links(&lab, name);
     let before = links("n1")?;
     closed.close().await?;
     if links("n1")? >= before {

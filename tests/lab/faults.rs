@@ -1,8 +1,8 @@
 //! Every fault has its effect, and only where it is switched on.
 
 use crate::support::{
-    Result, answers, apply, block, expect, flow, is_open, lab, labels, lane, matrix, on_pod, pods, policy, port, rule,
-    selector, until,
+    Result, answers, apply, block, expect, flow, is_open, lab, labels, lane, make, matrix, on_pod, pods, policy, port,
+    rule, selector, until,
 };
 use papertiger::core::fault::Fault;
 use papertiger::core::model::change::{Change, Subject};
@@ -81,7 +81,7 @@ fn echo_2(world: &World) -> Peer {
     block(&format!("{}/32", world.externals[1].addresses[0]), &[])
 }
 
-const WITNESSES: [Witness; 27] = [
+const WITNESSES: [Witness; 28] = [
     Witness { fault: Fault::NoEngine, changes: deny, flow: "x/a > y/b", faithful: false },
     Witness { fault: Fault::IgnoreIngress, changes: deny, flow: "x/a > y/b svc", faithful: false },
     Witness {
@@ -246,13 +246,22 @@ const WITNESSES: [Witness; 27] = [
         flow: "x/a > y/b",
         faithful: false,
     },
+    Witness {
+        fault: Fault::IgnoreNewPods,
+        changes: |world| {
+            let again = Change::Recreate { subject: Subject::Pod(PodId::new("y", "b")) };
+            [deny(world), vec![again]].concat()
+        },
+        flow: "x/a > y/b",
+        faithful: false,
+    },
     Witness { fault: Fault::DeadReceiver, changes: |_| vec![], flow: "x/a > y/b", faithful: true },
     Witness { fault: Fault::WrongIdentity, changes: |_| vec![], flow: "x/a > y/b", faithful: true },
 ];
 
 async fn change(lane: &mut LabLane, witness: &Witness) -> Result {
     for change in (witness.changes)(&lane.world().clone()) {
-        lane.apply(&change).await?;
+        make(lane, &change).await?;
     }
     Ok(lane.settled().await?)
 }

@@ -90,12 +90,27 @@ pub(crate) fn lab_of(nodes: usize, faults: &[&str]) -> Result<LabTarget> {
 pub(crate) async fn lane(lab: &LabTarget, number: u32) -> Result<LabLane> {
     let names = LaneNames { run: "abcdef".to_owned(), lane: number, token: "secret".to_owned() };
     let lane = lab.open_lane(names).await?;
-    for endpoint in endpoints(lane.world()) {
+    listening(&lane, endpoints(lane.world())).await?;
+    Ok(lane)
+}
+
+async fn listening(lane: &LabLane, endpoints: impl IntoIterator<Item = Endpoint>) -> Result {
+    for endpoint in endpoints {
         let mut stream = lane.dial().connect(&endpoint).await?;
         let mut ready = [0];
         tokio::time::timeout(DEADLINE, stream.read_exact(&mut ready)).await??;
     }
-    Ok(lane)
+    Ok(())
+}
+
+/// Makes a change, and waits until new agents listen.
+pub(crate) async fn make(lane: &mut LabLane, change: &Change) -> Result {
+    lane.apply(change).await?;
+    if let Change::Recreate { subject } = change {
+        let new: Vec<PodId> = lane.world().pods.iter().map(|pod| pod.id.clone()).collect();
+        listening(lane, new.into_iter().filter(|pod| subject.holds(pod)).map(Endpoint::Pod)).await?;
+    }
+    Ok(())
 }
 
 pub(crate) fn endpoints(world: &World) -> Vec<Endpoint> {

@@ -69,4 +69,6 @@ pub enum Action {
         /// Keys of labels to remove.
         remove: Vec<String>,
     },
+    /// Deletes a pod, or a namespace with all that is in it, and makes it again.
+    Recreate(Subject),
 }

@@ -3,7 +3,7 @@
 use super::blueprint::Blueprint;
 use super::case::{Action, Case, Step};
 use super::error::Problem;
-use super::file::{CaseFile, RelabelFile, StepFile};
+use super::file::{CaseFile, RecreateFile, RelabelFile, StepFile};
 use super::scope::length_error;
 use super::template::Template;
 use super::yaml::{self, unknown};
@@ -66,7 +66,8 @@ impl<'a> Checker<'a> {
         }
         let labels = self.setup(&format!("{at}.labels"), case.labels);
         let steps = case.steps.into_iter().enumerate();
-        let steps = steps.filter_map(|(i, step)| self.step(&format!("{at}.steps[{i}]"), step)).collect();
+        let steps: Vec<Step> = steps.filter_map(|(i, step)| self.step(&format!("{at}.steps[{i}]"), step)).collect();
+        self.moving(&at, &steps);
         Case {
             id: case.id,
             title: case.title,
@@ -103,29 +104,49 @@ impl<'a> Checker<'a> {
     }
 
     fn step(&mut self, at: &str, step: StepFile) -> Option<Step> {
-        let StepFile { note, apply, replace, delete, relabel } = step;
-        let action = match (apply, replace, delete, relabel) {
-            (Some(policies), None, None, None) => Action::Apply(self.policies(&format!("{at}.apply"), policies, true)),
-            (None, Some(policies), None, None) => {
+        let StepFile { note, apply, replace, delete, relabel, recreate } = step;
+        let action = match (apply, replace, delete, relabel, recreate) {
+            (Some(policies), None, None, None, None) => {
+                Action::Apply(self.policies(&format!("{at}.apply"), policies, true))
+            }
+            (None, Some(policies), None, None, None) => {
                 Action::Replace(self.policies(&format!("{at}.replace"), policies, false))
             }
-            (None, None, Some(names), None) => Action::Delete(self.deleted(&format!("{at}.delete"), names)),
-            (None, None, None, Some(relabel)) => self.relabelled(&format!("{at}.relabel"), relabel)?,
-            (apply, replace, delete, relabel) => {
+            (None, None, Some(names), None, None) => Action::Delete(self.deleted(&format!("{at}.delete"), names)),
+            (None, None, None, Some(relabel), None) => self.relabelled(&format!("{at}.relabel"), relabel)?,
+            (None, None, None, None, Some(recreate)) => self.recreated(&format!("{at}.recreate"), recreate)?,
+            (apply, replace, delete, relabel, recreate) => {
                 let keys = [
                     apply.map(|_| "`apply`"),
                     replace.map(|_| "`replace`"),
                     delete.map(|_| "`delete`"),
                     relabel.map(|_| "`relabel`"),
+                    recreate.map(|_| "`recreate`"),
                 ];
                 let keys: Vec<&str> = keys.into_iter().flatten().collect();
                 let has = if keys.is_empty() { "none".to_owned() } else { keys.join(" and ") };
-                let message = format!("a step has exactly one of apply, replace, delete and relabel; this has {has}");
+                let message =
+                    format!("a step has exactly one of apply, replace, delete, relabel and recreate; this has {has}");
                 self.report(at.to_owned(), message);
                 return None;
             }
         };
         Some(Step { note, action })
+    }
+
+    /// What is made again has other addresses, which nobody knows when the case begins.
+    fn moving(&mut self, at: &str, steps: &[Step]) {
+        let recreates = steps.iter().position(|step| matches!(step.action, Action::Recreate(_)));
+        let by_address = |step: &Step| match &step.action {
+            Action::Apply(templates) | Action::Replace(templates) => templates.iter().any(Template::has_ip_blocks),
+            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate(_) => false,
+        };
+        if let Some(step) = recreates
+            && steps.iter().any(by_address)
+        {
+            let message = "what is recreated gets other addresses, so that no policy of the case may have an `ipBlock`";
+            self.report(format!("{at}.steps[{step}].recreate"), message.to_owned());
+        }
     }
 
     fn policies(&mut self, at: &str, policies: Vec<NetworkPolicy>, fresh: bool) -> Vec<Template> {
@@ -209,16 +230,35 @@ impl<'a> Checker<'a> {
 
     fn relabelled(&mut self, at: &str, relabel: RelabelFile) -> Option<Action> {
         let RelabelFile { pod, namespace, add, remove } = relabel;
-        let subject = match (pod, namespace) {
-            (Some(pod), None) => self.pod(&format!("{at}.pod"), &pod)?,
-            (None, Some(namespace)) => self.namespace(&format!("{at}.namespace"), &namespace)?,
-            (Some(_), Some(_)) | (None, None) => {
-                self.report(at.to_owned(), "expected exactly one of `pod` and `namespace`".to_owned());
-                return None;
-            }
-        };
+        let subject = self.subject(at, pod, namespace)?;
         self.relabel(at, &format!("{at}.add"), &subject, &add, &remove);
         Some(Action::Relabel { subject, add, remove })
+    }
+
+    fn recreated(&mut self, at: &str, recreate: RecreateFile) -> Option<Action> {
+        let RecreateFile { pod, namespace } = recreate;
+        let subject = self.subject(at, pod, namespace)?;
+        let lost = |changed: &&Subject| match changed {
+            Subject::Pod(id) => subject.holds(id),
+            Subject::Namespace(_) => **changed == subject,
+        };
+        if let Some(changed) = self.labels.keys().find(lost) {
+            let message = format!("{changed} would lose the labels that this case gave it: recreate it before");
+            self.report(at.to_owned(), message);
+        }
+        self.existing.retain(|name| !subject.takes_along(name));
+        Some(Action::Recreate(subject))
+    }
+
+    fn subject(&mut self, at: &str, pod: Option<String>, namespace: Option<String>) -> Option<Subject> {
+        match (pod, namespace) {
+            (Some(pod), None) => self.pod(&format!("{at}.pod"), &pod),
+            (None, Some(namespace)) => self.namespace(&format!("{at}.namespace"), &namespace),
+            (Some(_), Some(_)) | (None, None) => {
+                self.report(at.to_owned(), "expected exactly one of `pod` and `namespace`".to_owned());
+                None
+            }
+        }
     }
 
     /// Follows a change of labels, and reports what it cannot change.

@@ -11,6 +11,7 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("union.yaml", include_str!("../../../probes/union.yaml")),
     ("ip-block.yaml", include_str!("../../../probes/ip-block.yaml")),
     ("changes.yaml", include_str!("../../../probes/changes.yaml")),
+    ("new-pods.yaml", include_str!("../../../probes/new-pods.yaml")),
     ("edges.yaml", include_str!("../../../probes/edges.yaml")),
     ("upstream.yaml", include_str!("../../../probes/upstream.yaml")),
     ("canary.yaml", include_str!("../../../probes/canary.yaml")),

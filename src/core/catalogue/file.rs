@@ -83,7 +83,7 @@ pub struct Masked {
     pub reason: String,
 }
 
-/// One change: exactly one of `apply`, `replace`, `delete` and `relabel`.
+/// One change: exactly one of `apply`, `replace`, `delete`, `relabel` and `recreate`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Step", transform = one_change)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +103,9 @@ pub(super) struct StepFile {
     /// A pod or a namespace that gets other labels.
     #[serde(default)]
     pub(super) relabel: Option<RelabelFile>,
+    /// A pod or a namespace that is deleted and made again.
+    #[serde(default)]
+    pub(super) recreate: Option<RecreateFile>,
 }
 
 /// A change of labels: of exactly one of `pod` and `namespace`.
@@ -124,9 +127,22 @@ pub(super) struct RelabelFile {
     pub(super) remove: Vec<String>,
 }
 
+/// What is made again: exactly one of `pod` and `namespace`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Recreate")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecreateFile {
+    /// The pod, as NAMESPACE/POD. Its node and its labels stay as they were before the case.
+    #[serde(default)]
+    pub(super) pod: Option<String>,
+    /// The namespace, with its pods and without its policies.
+    #[serde(default)]
+    pub(super) namespace: Option<String>,
+}
+
 /// Says "exactly one of" in the schema.
 fn one_change(schema: &mut schemars::Schema) {
-    let one = ["apply", "replace", "delete", "relabel"].map(|key| serde_json::json!({ "required": [key] }));
+    let one = ["apply", "replace", "delete", "relabel", "recreate"].map(|key| serde_json::json!({ "required": [key] }));
     schema.insert("oneOf".to_owned(), one.into_iter().collect());
 }
 

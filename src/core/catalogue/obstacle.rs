@@ -58,7 +58,7 @@ impl Case {
     fn templates(&self) -> impl Iterator<Item = &Template> {
         self.steps.iter().flat_map(|step| match &step.action {
             Action::Apply(templates) | Action::Replace(templates) => templates.as_slice(),
-            Action::Delete(_) | Action::Relabel { .. } => &[],
+            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate(_) => &[],
         })
     }
 }

@@ -74,6 +74,12 @@ impl Template {
         })
     }
 
+    /// Whether it speaks of addresses.
+    pub(super) fn has_ip_blocks(&self) -> bool {
+        let rules = Direction::ALL.into_iter().filter_map(|direction| self.policy.rules(direction)).flatten();
+        rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, Peer::IpBlock { .. }))
+    }
+
     /// The policy of one lane. An ip block around an address that the world does not have is left out, and so is one of a
     /// family that the world does not have, of which nothing could be shown; a rule that loses its last peer by this is
     /// left out too, because a rule without peers would mean everyone. An `except` that is not there, or not within its

@@ -111,6 +111,8 @@ features! {
     LabelChange = "label-change",
     /// A policy that is deleted.
     Deletion = "deletion",
+    /// Pods and namespaces that are deleted and made again while a policy is in force.
+    NewPods = "new-pods",
 }
 
 impl fmt::Display for Feature {

@@ -70,10 +70,9 @@ impl Experiment {
         self.phases()
             .into_iter()
             .map(|phase| {
-                if let Some(change) = self.change(phase)
-                    && takes_up(phase, change, &state)
-                {
-                    state = state.clone().after(change);
+                if let Some(change) = self.change(phase) {
+                    let before = state.clone();
+                    state = if takes_up(phase, change, &state) { before.after(change) } else { before.missing(change) };
                 }
                 state.clone()
             })

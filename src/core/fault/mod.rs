@@ -77,6 +77,8 @@ pub enum Fault {
     StaleUpdate,
     /// Labels stay as they were when the first policy came.
     IgnoreLabelChange,
+    /// A pod that is created while policies are in force is neither their subject nor their peer.
+    IgnoreNewPods,
     /// Every change takes effect 2 s late.
     Slow,
     /// One pod receives no new connections, whatever the policies say.
@@ -91,7 +93,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NoEngine,
         Self::IgnoreIngress,
         Self::IgnoreEgress,
@@ -118,6 +120,7 @@ impl Fault {
         Self::StaleDelete,
         Self::StaleUpdate,
         Self::IgnoreLabelChange,
+        Self::IgnoreNewPods,
         Self::Slow,
         Self::DeadReceiver,
         Self::WrongIdentity,
@@ -154,6 +157,7 @@ impl Fault {
             Self::StaleDelete => "stale-delete",
             Self::StaleUpdate => "stale-update",
             Self::IgnoreLabelChange => "ignore-label-change",
+            Self::IgnoreNewPods => "ignore-new-pods",
             Self::Slow => "slow",
             Self::DeadReceiver => "dead-receiver",
             Self::WrongIdentity => "wrong-identity",
@@ -191,6 +195,7 @@ impl Fault {
             Self::StaleDelete => "deleted policies stay in force until one of the same name is created",
             Self::StaleUpdate => "a replaced policy keeps its first version",
             Self::IgnoreLabelChange => "labels stay as they were when the first policy came",
+            Self::IgnoreNewPods => "a pod that is created while policies are in force is unknown to them",
             Self::Slow => "every change takes effect 2 s late",
             Self::DeadReceiver => "pod y/b receives no new connections, whatever the policies say",
             Self::WrongIdentity => "z/b answers at the addresses of y/b",

@@ -3,7 +3,7 @@
 
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
-use super::{Fault, Place, Term};
+use super::{ChangeKind, Fault, Place, Term};
 use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
@@ -172,9 +172,12 @@ impl<'a> Denied<'a> {
     }
 
     /// Whether something stands beside an allowed flow that makes it a proof: for a change the flow itself, closed
-    /// before; for a part of a policy a flow of the same pod; for a `podSelector` any.
+    /// before; for what is made again and for a part of a policy a flow of the same pod; for a `podSelector` any.
     fn beside(&self, term: &Term, phase: usize, flow: usize, of: &Flow) -> bool {
         match (&term.place, term.direction()) {
+            (Place::Change { kind: ChangeKind::Recreate, .. }, _) => {
+                self.to[phase].contains(&(of.family, &of.to)) || self.from[phase].contains(&(of.family, &of.from))
+            }
             (Place::Change { .. } | Place::Removal, _) => phase > 0 && self.flows[phase - 1].contains(&flow),
             (Place::Policy { .. }, Some(Direction::Ingress)) => self.to[phase].contains(&(of.family, &of.to)),
             (Place::Policy { .. }, Some(Direction::Egress)) => self.from[phase].contains(&(of.family, &of.from)),

@@ -12,7 +12,7 @@ use crate::core::model::flow::{Flow, Protocol};
 use crate::core::model::policy::{
     Direction, LabelSelector, Operator, Peer, Policy, PortMatch, PortRef, Requirement, Rule,
 };
-use crate::core::model::state::State;
+use crate::core::model::state::{State, UNKNOWN};
 use crate::core::model::world::World;
 use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::verdict::{self, Verdict};
@@ -83,6 +83,7 @@ impl Fault {
             },
             Place::Change { kind: ChangeKind::Replace, .. } => self == Self::StaleUpdate,
             Place::Change { kind: ChangeKind::Relabel, .. } => self == Self::IgnoreLabelChange,
+            Place::Change { kind: ChangeKind::Recreate, .. } => self == Self::IgnoreNewPods,
             Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => self == Self::StaleDelete,
         }
     }
@@ -113,7 +114,9 @@ impl Fault {
             | Self::IgnoreEndPort
             | Self::IgnoreNamedPorts
             | Self::IgnoreTargetSelector => Some(Verdict::Overblocked),
-            Self::StaleDelete | Self::StaleUpdate | Self::IgnoreLabelChange => Some(Verdict::Stale),
+            Self::StaleDelete | Self::StaleUpdate | Self::IgnoreLabelChange | Self::IgnoreNewPods => {
+                Some(Verdict::Stale)
+            }
             Self::Slow | Self::DeadReceiver | Self::WrongIdentity | Self::PacketLoss | Self::BurstLoss => None,
         }
     }
@@ -242,6 +245,7 @@ impl Fault {
             Change::Replace { .. } => self == Self::StaleUpdate,
             // Labels are known when the first policy comes; it is later changes that go unnoticed.
             Change::Relabel { .. } => self == Self::IgnoreLabelChange && !state.policies.is_empty(),
+            Change::Recreate { .. } => self == Self::IgnoreNewPods && !state.policies.is_empty(),
             Change::Delete { .. } => self == Self::StaleDelete,
         }
     }
@@ -259,10 +263,31 @@ fn begins(term: &Term, phase: Phase) -> bool {
     }
 }
 
-/// The states with every policy as `read` takes it.
+/// The states with every policy as `read` takes it. None speaks of a pod that is not known.
 fn reread(states: Vec<State>, read: impl Fn(Policy) -> Policy) -> Vec<State> {
-    let of_state = |State { policies, world }| State { policies: policies.into_iter().map(&read).collect(), world };
+    let of_state = |State { policies, world }: State| {
+        let unknown = world.pods.iter().any(|pod| pod.labels.contains_key(UNKNOWN));
+        let mut policies: Vec<Policy> = policies.into_iter().map(&read).collect();
+        if unknown {
+            policies.iter_mut().for_each(pass_over_unknown);
+        }
+        State { policies, world }
+    };
     states.into_iter().map(of_state).collect()
+}
+
+/// Makes every selector of pods pass over those that are not known.
+fn pass_over_unknown(policy: &mut Policy) {
+    let known = Requirement { key: UNKNOWN.to_owned(), operator: Operator::DoesNotExist, values: Vec::new() };
+    policy.pod_selector.match_expressions.push(known.clone());
+    for direction in Direction::ALL {
+        let rules = policy.rules_mut(direction).iter_mut().flatten();
+        for peer in rules.flat_map(|rule| &mut rule.peers) {
+            if let Peer::Pods { pod_selector, .. } = peer {
+                pod_selector.get_or_insert_default().match_expressions.push(known.clone());
+            }
+        }
+    }
 }
 
 /// The policy that an engine with all these faults sees in the place of `policy`: it first takes the rules that it reads,
@@ -378,6 +403,7 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
         | Fault::StaleDelete
         | Fault::StaleUpdate
         | Fault::IgnoreLabelChange
+        | Fault::IgnoreNewPods
         | Fault::Slow
         | Fault::DeadReceiver
         | Fault::WrongIdentity
@@ -586,6 +612,7 @@ impl Fault {
             Self::StaleDelete => "deleted policies were still in force",
             Self::StaleUpdate => "a replaced policy kept its first version",
             Self::IgnoreLabelChange => "labels had not changed since the policy came",
+            Self::IgnoreNewPods => "policies did not know the pods that came after them",
             Self::Slow => "every change took 2 s",
             Self::DeadReceiver => "a receiver were dead",
             Self::WrongIdentity => "another pod answered",

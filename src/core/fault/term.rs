@@ -88,6 +88,8 @@ pub enum ChangeKind {
     Relabel,
     /// A policy is deleted.
     Delete,
+    /// A pod, or a namespace with its pods, is made again.
+    Recreate,
 }
 
 impl Term {
@@ -140,6 +142,7 @@ impl Term {
             },
             Place::Change { kind: ChangeKind::Replace, .. } => "update",
             Place::Change { kind: ChangeKind::Relabel, .. } => "label-change",
+            Place::Change { kind: ChangeKind::Recreate, .. } => "new-pods",
             Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => "deletion",
         }
     }
@@ -189,6 +192,7 @@ impl fmt::Display for Term {
                     ChangeKind::Replace => "replace",
                     ChangeKind::Relabel => "relabel",
                     ChangeKind::Delete => "delete",
+                    ChangeKind::Recreate => "recreate",
                 }
             ),
             Place::Removal => f.write_str("removal"),
@@ -214,7 +218,7 @@ pub(super) fn terms(steps: &[Change], removal: &Change) -> Vec<Term> {
                     }
                 }
             }
-            Change::Delete { .. } | Change::Relabel { .. } => {}
+            Change::Delete { .. } | Change::Relabel { .. } | Change::Recreate { .. } => {}
         }
     }
     for (step, change) in steps.iter().enumerate() {
@@ -223,6 +227,7 @@ pub(super) fn terms(steps: &[Change], removal: &Change) -> Vec<Term> {
             Change::Replace { .. } => add(Place::Change { step, kind: ChangeKind::Replace }),
             Change::Relabel { .. } => add(Place::Change { step, kind: ChangeKind::Relabel }),
             Change::Delete { .. } => add(Place::Change { step, kind: ChangeKind::Delete }),
+            Change::Recreate { .. } => add(Place::Change { step, kind: ChangeKind::Recreate }),
         }
     }
     if matches!(removal, Change::Delete { policies } if !policies.is_empty()) {

@@ -33,6 +33,12 @@ pub enum Change {
         /// All its labels from now on.
         labels: Labels,
     },
+    /// Deletes a pod, or a namespace with all that is in it, and makes it again: a pod on the same node, a namespace with
+    /// its pods and without its policies, everything with the labels that it had before any case.
+    Recreate {
+        /// What is made again.
+        subject: Subject,
+    },
 }
 
 /// Namespace (short name) and name of a policy.
@@ -51,7 +57,7 @@ impl fmt::Display for PolicyName {
     }
 }
 
-/// What can be relabelled.
+/// What can be relabelled and recreated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Subject {
@@ -59,6 +65,21 @@ pub enum Subject {
     Pod(PodId),
     /// A namespace, by its short name.
     Namespace(String),
+}
+
+impl Subject {
+    /// Whether a pod is this one, or in this namespace.
+    pub fn holds(&self, pod: &PodId) -> bool {
+        match self {
+            Self::Pod(id) => id == pod,
+            Self::Namespace(namespace) => pod.namespace == *namespace,
+        }
+    }
+
+    /// Whether a policy goes when this is deleted.
+    pub fn takes_along(&self, policy: &PolicyName) -> bool {
+        matches!(self, Self::Namespace(namespace) if policy.namespace == *namespace)
+    }
 }
 
 impl fmt::Display for Subject {

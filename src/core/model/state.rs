@@ -18,7 +18,13 @@ impl State {
     #[must_use]
     pub fn after(mut self, change: &Change) -> Self {
         match change {
-            Change::Apply { policies } => self.policies.extend(policies.iter().cloned()),
+            Change::Apply { policies } => {
+                // Where there was no policy, an engine looks at everything anew when the first one comes.
+                if self.policies.is_empty() {
+                    self.world.pods.iter_mut().for_each(|pod| drop(pod.labels.remove(UNKNOWN)));
+                }
+                self.policies.extend(policies.iter().cloned());
+            }
             Change::Replace { policies } => {
                 for policy in policies {
                     if let Some(old) = self.policies.iter_mut().find(|old| old.key() == policy.key()) {
@@ -30,10 +36,27 @@ impl State {
             Change::Relabel { subject, labels } => {
                 self.world.relabel(subject, labels);
             }
+            Change::Recreate { subject } => {
+                self.policies.retain(|policy| !subject.takes_along(&policy.key()));
+            }
         }
         self
     }
+
+    /// What an engine goes by that has missed `change`. Of a recreated pod it knows nothing at all.
+    #[must_use]
+    pub fn missing(self, change: &Change) -> Self {
+        let Change::Recreate { subject } = change else { return self };
+        let mut state = self.after(change);
+        for pod in state.world.pods.iter_mut().filter(|pod| subject.holds(&pod.id)) {
+            pod.labels.insert(UNKNOWN.to_owned(), String::new());
+        }
+        state
+    }
 }
+
+/// The label that stands for not being known, of which no policy speaks.
+pub const UNKNOWN: &str = "unknown/to-the-engine";
 
 impl World {
     /// Gives a pod or a namespace exactly these labels, but for the one that Kubernetes sets itself. Says whether there is
@@ -53,5 +76,46 @@ impl World {
                 set.is_some()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalogue::furnished;
+
+    fn unknown(state: &State) -> Vec<String> {
+        let unknown = state.world.pods.iter().filter(|pod| pod.labels.contains_key(UNKNOWN));
+        unknown.map(|pod| pod.id.to_string()).collect()
+    }
+
+    #[test]
+    fn a_namespace_that_is_made_again_has_its_pods_and_none_of_its_policies() {
+        let in_namespace = |namespace: &str| Policy {
+            namespace: namespace.to_owned(),
+            name: "p".to_owned(),
+            pod_selector: crate::core::model::policy::LabelSelector::default(),
+            ingress: Some(Vec::new()),
+            egress: None,
+        };
+        let world = furnished("", &["n1", "n2"]);
+        let before = State { policies: vec![in_namespace("x"), in_namespace("y")], world: world.clone() };
+        let again = |subject| Change::Recreate { subject };
+
+        let namespace = again(Subject::Namespace("y".to_owned()));
+        let after = before.clone().after(&namespace);
+        assert_eq!(after, State { policies: vec![in_namespace("x")], world });
+        let missing = before.clone().missing(&namespace);
+        assert_eq!(missing.policies, after.policies);
+        assert_eq!(unknown(&missing), ["y/a", "y/b", "y/c"]);
+
+        let pod = again(Subject::Pod("y/b".parse().unwrap()));
+        assert_eq!(before.clone().after(&pod), before);
+        assert_eq!(unknown(&before.clone().missing(&pod)), ["y/b"]);
+        let delete = Change::Delete { policies: vec![in_namespace("x").key()] };
+        let none_left = missing.after(&delete);
+        let apply = Change::Apply { policies: vec![in_namespace("y")] };
+        assert_eq!(unknown(&none_left.after(&apply)), [] as [&str; 0], "the first policy makes all pods known");
+        assert_eq!(before.clone().missing(&delete), before, "any other change leaves nothing when it is missed");
     }
 }

@@ -137,6 +137,17 @@ impl World {
         self.externals.iter().find(|external| external.id == id)
     }
 
+    /// This world with these pods in the place of those of the same short names.
+    #[must_use]
+    pub fn with_pods(mut self, pods: &[Pod]) -> Self {
+        for pod in pods {
+            if let Some(former) = self.pods.iter_mut().find(|former| former.id == pod.id) {
+                former.clone_from(pod);
+            }
+        }
+        self
+    }
+
     /// All addresses of an endpoint itself, Services not among them.
     pub fn addresses(&self, endpoint: &Endpoint) -> &[IpAddr] {
         match endpoint {

@@ -16,7 +16,7 @@ pub use run::{NoRunError, describe, is_clean, judge, observe_property};
 
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
 use crate::core::model::flow::{Family, Path, Protocol};
-use crate::core::model::world::World;
+use crate::core::model::world::{Pod, World};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -143,6 +143,8 @@ pub struct StepResult {
     pub patience_ms: Option<f64>,
     /// From the request to the end of probing, in milliseconds.
     pub duration_ms: f64,
+    /// The pods that were made again up to this phase, as they are in it.
+    pub pods: Vec<Pod>,
     /// The flows that were probed, each with what must happen and what did.
     pub cells: Vec<CellResult>,
 }

@@ -11,6 +11,8 @@ use crate::core::event::{
     CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested,
 };
 use crate::core::model::change::Change;
+use crate::core::model::flow::PodId;
+use crate::core::model::world::Pod;
 use crate::core::oracle::{Answer, Assumptions};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -198,12 +200,14 @@ fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged
 }
 
 fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
+    let mut made_again: BTreeMap<&PodId, &Pod> = BTreeMap::new();
     evidence
         .run
         .phases
         .iter()
         .map(|ended| {
             let phase = evidence.experiment.index(ended.phase);
+            made_again.extend(ended.pods.iter().map(|pod| (&pod.id, pod)));
             let cells = ended
                 .cells
                 .iter()
@@ -231,6 +235,7 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
                 held_ms: ended.held_us.map(since),
                 patience_ms: ended.patience_us.map(|us| us as f64 / 1_000.0),
                 duration_ms: since(ended.ended_us),
+                pods: made_again.values().copied().cloned().collect(),
                 cells,
             }
         })
@@ -250,6 +255,7 @@ pub fn describe(phase: Phase, change: Option<&Change>) -> String {
             }
             Change::Delete { policies } => format!("delete {}", list(&mut policies.iter().map(ToString::to_string))),
             Change::Relabel { subject, .. } => format!("relabel {subject}"),
+            Change::Recreate { subject } => format!("recreate {subject}"),
         },
     }
 }

@@ -8,7 +8,7 @@ use super::relapse::Relapse;
 use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
 use crate::core::event::Phase;
 use crate::core::fault::reading::Reach;
-use crate::core::fault::{Fault, FaultAt, Part, Place, Term};
+use crate::core::fault::{ChangeKind, Fault, FaultAt, Part, Place, Term};
 use crate::core::model::change::Change;
 use crate::core::model::manifest;
 use crate::core::model::policy::Direction;
@@ -226,6 +226,13 @@ fn effective_deny(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usiz
         evidence.flows[other].right[at] == Answer::Deny && evidence.through(at, other) == Some(false)
     };
     match &term.place {
+        // What is made again changes nothing about the policies: somebody must be blocked now.
+        Place::Change { kind: ChangeKind::Recreate, .. } => (0..evidence.flows.len()).any(|other| {
+            let candidate = evidence.flows[other].flow;
+            candidate.family == allowed.family
+                && (candidate.to == allowed.to || candidate.from == allowed.from)
+                && blocked(phase, other)
+        }),
         // What a change opens must have been closed before.
         Place::Change { .. } | Place::Removal => (0..phase).any(|earlier| blocked(earlier, flow)),
         Place::Policy { part, .. } => {
@@ -391,7 +398,7 @@ fn fragment(evidence: &Evidence<'_>, term: &Term) -> Option<String> {
         Change::Apply { policies } | Change::Replace { policies } => {
             policies.iter().find(|policy| policy.key() == *key)
         }
-        Change::Delete { .. } | Change::Relabel { .. } => None,
+        Change::Delete { .. } | Change::Relabel { .. } | Change::Recreate { .. } => None,
     })?;
     Some(manifest::to_yaml(policies))
 }

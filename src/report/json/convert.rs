@@ -101,7 +101,8 @@ fn case(case: &CaseResult) -> v1::Case {
 }
 
 fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
-    let StepResult { phase, change, converged_ms, held_ms, patience_ms, duration_ms, cells } = step;
+    let StepResult { phase, change, converged_ms, held_ms, patience_ms, duration_ms, pods, cells } = step;
+    let world = world.map(|world| world.clone().with_pods(pods));
     v1::Step {
         phase: phase.to_string(),
         change: change.clone(),
@@ -110,7 +111,7 @@ fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
         patience_ms: *patience_ms,
         duration_ms: *duration_ms,
         flows: flows(cells),
-        wrong_cells: cells.iter().filter(|cell| cell.wrong).map(|one| cell(one, world)).collect(),
+        wrong_cells: cells.iter().filter(|cell| cell.wrong).map(|one| cell(one, world.as_ref())).collect(),
     }
 }
 

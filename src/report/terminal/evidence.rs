@@ -45,17 +45,19 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
 fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, result: &CellResult) {
     let flow = &result.cell.flow;
     page.paragraph(Line::new().to(4), 6, &flow.to_string(), Tone::Strong);
-    if let Some(places) = case.world.as_ref().and_then(|world| places(world, flow)) {
+    let now = case.world.as_ref().map(|world| world.clone().with_pods(&step.pods));
+    if let Some(places) = now.as_ref().and_then(|world| places(world, flow)) {
         page.paragraph(Line::new().to(6), 8, &places, Tone::Plain);
     }
-    let sender = case.world.as_ref().and_then(|world| world.address(&flow.from, flow.family));
+    let sender_in = |world: Option<&World>| world.and_then(|world| world.address(&flow.from, flow.family));
+    let sender = sender_in(now.as_ref());
     let before = case
         .steps
         .iter()
         .find(|other| other.phase == Phase::Baseline && step.phase != Phase::Baseline)
         .and_then(|baseline| baseline.cells.iter().find(|cell| cell.cell.flow == *flow));
     if let Some(before) = before {
-        let text = format!("before: {}", attempts(&before.cell.streaks, sender));
+        let text = format!("before: {}", attempts(&before.cell.streaks, sender_in(case.world.as_ref())));
         page.paragraph(Line::new().to(6), 8, &text, Tone::Plain);
     }
     let must = match result.cell.expected {

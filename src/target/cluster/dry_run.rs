@@ -73,7 +73,7 @@ impl ClusterTarget {
 fn policies(change: &Change) -> &[Policy] {
     match change {
         Change::Apply { policies } | Change::Replace { policies } => policies,
-        Change::Delete { .. } | Change::Relabel { .. } => &[],
+        Change::Delete { .. } | Change::Relabel { .. } | Change::Recreate { .. } => &[],
     }
 }
 

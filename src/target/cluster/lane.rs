@@ -3,15 +3,14 @@
 use super::errors::{advised, failed, patiently, refused};
 use super::foreign::Watch;
 use super::forward::Forward;
-use super::names::Tag;
 use super::objects::{network_policy, read_policy};
-use super::open::create;
+use super::open::{Maker, create};
 use super::remove;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::policy::Policy;
 use crate::core::model::world::{Labels, World};
-use crate::target::{Dial, Lane, Stream, TargetError};
+use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -22,11 +21,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::RwLock;
 
 /// A lane of a cluster.
 pub struct ClusterLane {
-    client: Client,
-    tag: Tag,
+    maker: Maker,
+    names: LaneNames,
+    /// Whoever creates namespaces holds it for reading, so that removal begins when nothing is being created any more.
+    gate: Arc<RwLock<()>>,
     world: World,
     /// The same world, for those who judge other people's policies by it.
     shared: Arc<Mutex<World>>,
@@ -37,14 +39,25 @@ pub struct ClusterLane {
 
 impl Debug for ClusterLane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterLane").field("tag", &self.tag).field("world", &self.world).finish_non_exhaustive()
+        f.debug_struct("ClusterLane").field("names", &self.names).field("world", &self.world).finish_non_exhaustive()
     }
 }
 
 impl ClusterLane {
-    pub(super) fn new(client: Client, tag: Tag, shared: Arc<Mutex<World>>, keep: bool, watches: Vec<Watch>) -> Self {
+    pub(super) fn new(
+        maker: Maker,
+        names: LaneNames,
+        gate: Arc<RwLock<()>>,
+        shared: Arc<Mutex<World>>,
+        keep: bool,
+        watches: Vec<Watch>,
+    ) -> Self {
         let world = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { client, tag, world, shared, keep, _watches: watches }
+        Self { maker, names, gate, world, shared, keep, _watches: watches }
+    }
+
+    fn client(&self) -> Client {
+        self.maker.client.clone()
     }
 
     /// The API for the policies of a namespace, by its short name, and the namespace's real one.
@@ -52,7 +65,7 @@ impl ClusterLane {
         let found = self.world.namespace(namespace);
         let name = found.map(|namespace| namespace.name.clone());
         let name = name.ok_or_else(|| failed("changing a policy", format!("there is no namespace {namespace}")))?;
-        Ok((Api::namespaced(self.client.clone(), &name), name))
+        Ok((Api::namespaced(self.client(), &name), name))
     }
 
     async fn create(&self, policy: &Policy) -> Result<(), TargetError> {
@@ -97,12 +110,12 @@ impl ClusterLane {
             Subject::Pod(id) => {
                 let pod = self.world.pod(id).ok_or_else(|| unknown(subject))?;
                 let (_, namespace) = self.policies(&id.namespace)?;
-                let api = Api::<Pod>::namespaced(self.client.clone(), &namespace);
+                let api = Api::<Pod>::namespaced(self.client(), &namespace);
                 patch_labels(&api, &pod.name, &pod.labels, wanted).await?
             }
             Subject::Namespace(id) => {
                 let namespace = self.world.namespace(id).ok_or_else(|| unknown(subject))?;
-                let api = Api::<Namespace>::all(self.client.clone());
+                let api = Api::<Namespace>::all(self.client());
                 patch_labels(&api, &namespace.name, &namespace.labels, wanted).await?
             }
         };
@@ -111,8 +124,40 @@ impl ClusterLane {
         Ok(())
     }
 
+    async fn recreate(&mut self, subject: &Subject) -> Result<(), TargetError> {
+        let mut part = self.world.clone();
+        part.pods.retain(|pod| subject.holds(&pod.id));
+        part.namespaces.retain(|namespace| part.pods.iter().any(|pod| pod.id.namespace == namespace.id));
+        let created = match subject {
+            Subject::Pod(id) => {
+                let (_, namespace) = self.policies(&id.namespace)?;
+                let pods = Api::<Pod>::namespaced(self.client(), &namespace);
+                // Its controller makes another one. Until it has gone, its Service may still lead to it.
+                try_join_all(part.pods.iter().map(|pod| remove::one(&pods, &pod.name))).await?;
+                part
+            }
+            Subject::Namespace(_) => {
+                let namespaces = Api::<Namespace>::all(self.client());
+                try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, &one.name))).await?;
+                let creating = Arc::clone(&self.gate).read_owned().await;
+                let (maker, names) = (self.maker.clone(), self.names.clone());
+                // A task of its own, for the same reason as when the lane was opened.
+                let created = tokio::spawn(async move {
+                    let created = maker.create(part, &names).await;
+                    drop(creating);
+                    created
+                });
+                created.await.unwrap_or_else(|error| Err(failed(format!("recreating the {subject}"), error)))?
+            }
+        };
+        let again = self.maker.started(created, |_, _| {}).await?;
+        self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
+        Ok(())
+    }
+
     fn object(&self, policy: &Policy, namespace: &str) -> Result<NetworkPolicy, TargetError> {
-        network_policy(&self.tag, policy, namespace)
+        network_policy(&self.maker.tag, policy, namespace)
             .map_err(|error| failed(format!("writing the NetworkPolicy {}", policy.key()), error))
     }
 }
@@ -185,6 +230,7 @@ impl Lane for ClusterLane {
             Change::Replace { policies } => try_join_all(policies.iter().map(|p| self.replace(p))).await.map(drop),
             Change::Delete { policies } => try_join_all(policies.iter().map(|p| self.delete(p))).await.map(drop),
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
+            Change::Recreate { subject } => self.recreate(subject).await,
         }
     }
 
@@ -193,13 +239,13 @@ impl Lane for ClusterLane {
             let namespace = self.world.namespace(&pod.id.namespace)?;
             Some((Endpoint::Pod(pod.id.clone()), (namespace.name.clone(), pod.name.clone())))
         });
-        ClusterDial { client: self.client.clone(), pods: Arc::new(pods.collect()) }
+        ClusterDial { client: self.client(), pods: Arc::new(pods.collect()) }
     }
 
     async fn close(self) -> Result<(), TargetError> {
         if self.keep {
             return Ok(());
         }
-        remove::begin(&self.client, self.world.namespaces.into_iter().map(|namespace| namespace.name)).await
+        remove::begin(&self.maker.client, self.world.namespaces.into_iter().map(|namespace| namespace.name)).await
     }
 }

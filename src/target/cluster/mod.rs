@@ -205,6 +205,7 @@ impl Target for ClusterTarget {
             *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
         }
         let (maker, alerts, keep) = (self.maker.clone(), self.alerts.clone(), self.options.keep);
+        let gate = Arc::clone(&self.gate);
         // A task of its own: when nobody waits for it any more, what it has begun to create must still be known to have
         // been created before the end of the run removes it.
         let made = tokio::spawn(async move {
@@ -219,7 +220,7 @@ impl Target for ClusterTarget {
             drop(turn);
             let shared = Arc::new(StdMutex::new(world));
             let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts).await;
-            Ok(ClusterLane::new(maker.client, maker.tag, shared, keep, watches))
+            Ok(ClusterLane::new(maker, names, gate, shared, keep, watches))
         });
         made.await.unwrap_or_else(|error| Err(failed("making a world", error)))
     }

@@ -220,7 +220,8 @@ impl Waiting {
             Seen::Pod(namespace, pod) => {
                 let Some(short) = pod.labels().get(names::POD) else { return Ok(()) };
                 let id = PodId::new(namespace, short);
-                if pod.metadata.deletion_timestamp.is_some() {
+                let expected = self.held_up.contains_key(&id) || self.running.contains_key(&id);
+                if !expected || pod.metadata.deletion_timestamp.is_some() {
                     return Ok(());
                 }
                 match state(&pod) {

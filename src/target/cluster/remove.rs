@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::conditions::is_deleted;
+use kube::runtime::wait::await_condition;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -110,6 +114,28 @@ pub(super) async fn begin(client: &Client, names: impl IntoIterator<Item = Strin
             async move { delete(&namespaces, &name).await }
         })
         .await
+}
+
+/// Deletes one object, and waits until it has gone.
+pub(super) async fn one<K>(api: &Api<K>, name: &str) -> Result<(), TargetError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let step = || format!("deleting the {} {name}", K::kind(&()));
+    let object = patiently(|| api.get(name)).await.map_err(|error| refused(step(), &error))?;
+    let parameters = DeleteParams::background();
+    match patiently(|| api.delete(name, &parameters)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+        Err(error) => return Err(refused(step(), &error)),
+    }
+    let uid = object.uid().unwrap_or_default();
+    let gone = await_condition(api.clone(), name, is_deleted(&uid));
+    match tokio::time::timeout(DEADLINE, gone).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(failed(step(), error)),
+        Err(_) => Err(failed(step(), format!("it is still there after {} s", DEADLINE.as_secs()))),
+    }
 }
 
 async fn delete(namespaces: &Api<Namespace>, name: &str) -> Result<(), TargetError> {

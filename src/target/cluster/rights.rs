@@ -24,7 +24,7 @@ const fn right(group: &'static str, resource: &'static str, verb: &'static str) 
 }
 
 /// Every right that `verify` needs, in the whole cluster. docs/rights.md says what each is for; a test compares.
-pub const RIGHTS: [Right; 25] = [
+pub const RIGHTS: [Right; 26] = [
     right("", "nodes", "list"),
     right("", "namespaces", "create"),
     right("", "namespaces", "get"),
@@ -36,6 +36,7 @@ pub const RIGHTS: [Right; 25] = [
     right("", "pods", "list"),
     right("", "pods", "watch"),
     right("", "pods", "patch"),
+    right("", "pods", "delete"),
     // A port-forward over a WebSocket is a GET whose admission asks for `create`: either alone is refused.
     right("", "pods/portforward", "get"),
     right("", "pods/portforward", "create"),

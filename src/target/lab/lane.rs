@@ -4,11 +4,12 @@ use super::agent::Agent;
 use super::engine::Engine;
 use super::host::Host;
 use super::netns::Netns;
+use super::recreate::recreate;
 use super::{Shared, failed};
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
-use crate::target::{Dial, Lane, Stream, TargetError};
+use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct LabLane {
     shared: Arc<Shared>,
     key: u32,
+    names: LaneNames,
     world: World,
     policies: BTreeSet<PolicyName>,
 }
@@ -29,8 +31,8 @@ pub struct LabDial {
 }
 
 impl LabLane {
-    pub(super) fn new(shared: Arc<Shared>, key: u32, world: World) -> Self {
-        Self { shared, key, world, policies: BTreeSet::new() }
+    pub(super) fn new(shared: Arc<Shared>, key: u32, names: LaneNames, world: World) -> Self {
+        Self { shared, key, names, world, policies: BTreeSet::new() }
     }
 
     /// The network of a pod or of a host outside, to do in it what an agent cannot. Its threads block.
@@ -71,7 +73,7 @@ impl LabLane {
                 let missing = policies.iter().find(|name| !known(name));
                 missing.map(|name| format!("there is no policy {name}"))
             }
-            Change::Relabel { .. } => None,
+            Change::Relabel { .. } | Change::Recreate { .. } => None,
         };
         flaw.map_or(Ok(()), |cause| Err(failed("changing a lane", cause)))
     }
@@ -95,6 +97,11 @@ impl Lane for LabLane {
                 if !self.world.relabel(subject, labels) {
                     return Err(failed("changing labels", format!("there is no {subject}")));
                 }
+            }
+            Change::Recreate { subject } => {
+                self.policies.retain(|name| !subject.takes_along(name));
+                let again = recreate(&self.shared, self.key, &self.names, &mut self.world, subject).await?;
+                self.engine(|engine| engine.meet(again))?;
             }
         }
         Ok(())

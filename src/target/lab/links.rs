@@ -83,6 +83,12 @@ impl Links {
         switched.map_err(|error| self.failed("switching on", name, error))
     }
 
+    /// Removes a link, and with it its other end.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), TargetError> {
+        let removed = self.handle.link().del(self.index(name).await?).execute().await;
+        removed.map_err(|error| self.failed("removing the link", name, error))
+    }
+
     /// Removes all links of a group, and with them their other ends. The kernel waits for its readers once for all of
     /// them, not once for each. A group without links is no failure.
     pub(super) async fn remove_group(&self, group: u32) -> Result<(), TargetError> {

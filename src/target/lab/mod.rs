@@ -15,6 +15,7 @@ mod links;
 mod netns;
 mod nft;
 mod parts;
+mod recreate;
 mod services;
 mod topology;
 
@@ -155,7 +156,7 @@ impl Target for LabTarget {
             let (parts, world) = Parts::build(&shared, &names, &runtime)?;
             let key = shared.lanes.add(parts);
             drop(opening);
-            Ok(LabLane::new(shared, key, world))
+            Ok(LabLane::new(shared, key, names, world))
         });
         opened.await.unwrap_or_else(|error| Err(failed("opening a lane", error)))
     }

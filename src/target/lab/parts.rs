@@ -8,7 +8,7 @@ use super::topology::Node;
 use super::{Shared, failed, has, lock, services};
 use crate::core::fault::Fault;
 use crate::core::model::flow::{Endpoint, PodId};
-use crate::core::model::world::{self, Service, World};
+use crate::core::model::world::{self, Pod, Service, World};
 use crate::target::{LaneNames, TargetError, identity};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,14 +25,14 @@ const AGENTS_END: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     gate: Arc<RwLock<()>>,
-    given: Mutex<Given>,
+    pub(super) given: Mutex<Given>,
     open: Mutex<BTreeMap<u32, Parts>>,
 }
 
 /// What was given out, and never will be again.
 #[derive(Debug, Default)]
-struct Given {
-    addresses: Addresses,
+pub(super) struct Given {
+    pub(super) addresses: Addresses,
     keys: u32,
 }
 
@@ -76,7 +76,9 @@ pub(super) struct Parts {
     key: u32,
     /// The pods and the hosts outside.
     pub(super) hosts: BTreeMap<Endpoint, Host>,
-    links: BTreeMap<PodId, String>,
+    /// The nodes' ends of its pods' cables, and how many there have been.
+    pub(super) links: BTreeMap<PodId, String>,
+    cables: usize,
     /// What enforces its policies.
     pub(super) engine: Option<Engine>,
 }
@@ -91,12 +93,22 @@ impl Parts {
     ) -> Result<(Self, World), TargetError> {
         let mut world = (shared.options.world)(&names.suffix());
         let key = place(&mut world, shared)?;
-        let mut parts = Self { key, hosts: BTreeMap::new(), links: BTreeMap::new(), engine: None };
-        for (index, pod) in world.pods.iter().enumerate() {
-            parts.links.insert(pod.id.clone(), format!("{}{key}-{index}", host::POD_LINKS));
+        let mut parts = Self { key, hosts: BTreeMap::new(), links: BTreeMap::new(), cables: 0, engine: None };
+        for pod in &world.pods {
+            parts.new_link(&pod.id);
         }
-        parts.connect(shared, &world)?;
-        parts.start_agents(shared, names, runtime)?;
+        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
+        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
+        for endpoint in pods.chain(externals) {
+            parts.hosts.insert(endpoint.clone(), Host::new(endpoint)?);
+        }
+        for (index, external) in world.externals.iter().enumerate() {
+            let host = &parts.hosts[&Endpoint::External(external.id.clone())];
+            let socket = format!("out{key}-{index}");
+            host::connect_outside(&shared.topology, &socket, key, host, both(&external.addresses)?)?;
+        }
+        connect_pods(shared, key, &world.pods, &parts.hosts, &parts.links)?;
+        start_agents(shared, &mut parts.hosts, names, runtime)?;
         if has(&shared.options.faults, Fault::DeadReceiver) {
             host::deafen(parts.host(&services::victim())?)?;
         }
@@ -104,9 +116,7 @@ impl Parts {
             parts.host(&services::victim())?;
             parts.host(&services::impostor())?;
         }
-        on_every_node(&shared.topology.nodes, |node| {
-            node.load(&services::rules(&services_table(key), &world, &shared.options.faults, &node.name))
-        })?;
+        load_services(shared, key, &world)?;
         let (topology, table) = (Arc::clone(&shared.topology), policies_table(key));
         let faults = &shared.options.faults;
         parts.engine = Some(Engine::start(topology, &table, &world, &parts.links, faults, runtime));
@@ -115,60 +125,25 @@ impl Parts {
 
     /// Removes a lane, as much of it as can be; the first failure is told.
     pub(super) async fn remove(mut self, shared: &Arc<Shared>) -> Result<(), TargetError> {
-        for agent in self.hosts.values().filter_map(|host| host.agent.as_ref()) {
-            agent.dismiss();
-        }
         if let Some(engine) = self.engine.take() {
             engine.stop().await;
         }
-        let deadline = Instant::now() + AGENTS_END;
-        let mut result = Ok(());
-        for host in self.hosts.values_mut() {
-            if let Some(agent) = host.agent.take() {
-                let gone = agent.gone(deadline).await;
-                let endpoint = &host.endpoint;
-                result = result.and(gone.map_err(|error| failed(format!("ending the agent of {endpoint}"), error)));
-            }
-        }
+        let result = end_agents(self.hosts.values_mut()).await;
         let shared = Arc::clone(shared);
         let unplugged = tokio::task::spawn_blocking(move || self.unplug(&shared)).await;
         result.and(unplugged.unwrap_or_else(|error| Err(failed("removing a lane", error))))
     }
 
+    /// The name of the link for another cable of a pod.
+    pub(super) fn new_link(&mut self, pod: &PodId) -> String {
+        let name = format!("{}{}-{}", host::POD_LINKS, self.key, self.cables);
+        self.cables += 1;
+        self.links.insert(pod.clone(), name.clone());
+        name
+    }
+
     fn host(&self, id: &PodId) -> Result<&Host, TargetError> {
         self.hosts.get(&Endpoint::Pod(id.clone())).ok_or_else(|| host::no_such_pod(&id.to_string()))
-    }
-
-    fn connect(&mut self, shared: &Shared, world: &World) -> Result<(), TargetError> {
-        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-        for endpoint in pods.chain(externals) {
-            self.hosts.insert(endpoint.clone(), Host::new(endpoint)?);
-        }
-        for (index, external) in world.externals.iter().enumerate() {
-            let host = &self.hosts[&Endpoint::External(external.id.clone())];
-            let socket = format!("out{}-{index}", self.key);
-            host::connect_outside(&shared.topology, &socket, self.key, host, both(&external.addresses)?)?;
-        }
-        on_every_node(&shared.topology.nodes, |node| {
-            let mut pods = Vec::new();
-            for pod in world.pods.iter().filter(|pod| pod.node == node.name) {
-                let endpoint = Endpoint::Pod(pod.id.clone());
-                let netns = Arc::clone(&self.hosts[&endpoint].netns);
-                let plan = PodPlan { link: self.links[&pod.id].clone(), addresses: both(&pod.addresses)? };
-                pods.push((plan, netns));
-            }
-            host::connect_pods(node, self.key, &pods)
-        })
-    }
-
-    fn start_agents(&mut self, shared: &Shared, names: &LaneNames, runtime: &Handle) -> Result<(), TargetError> {
-        for host in self.hosts.values_mut() {
-            let identity = identity(&names.suffix(), &host.endpoint);
-            let program = &shared.options.agent;
-            host.agent = Some(Agent::start(&host.netns, program, &identity, &names.token, runtime)?);
-        }
-        Ok(())
     }
 
     /// Frees links and rules on the nodes. The hosts' namespaces end with `self`.
@@ -214,6 +189,61 @@ fn place(world: &mut World, shared: &Shared) -> Result<u32, TargetError> {
     Ok(given.keys)
 }
 
+/// Connects pods that are new to the network.
+pub(super) fn connect_pods(
+    shared: &Shared,
+    key: u32,
+    pods: &[Pod],
+    hosts: &BTreeMap<Endpoint, Host>,
+    links: &BTreeMap<PodId, String>,
+) -> Result<(), TargetError> {
+    on_every_node(&shared.topology.nodes, |node| {
+        let mut new = Vec::new();
+        for pod in pods.iter().filter(|pod| pod.node == node.name) {
+            let netns = Arc::clone(&hosts[&Endpoint::Pod(pod.id.clone())].netns);
+            new.push((PodPlan { link: links[&pod.id].clone(), addresses: both(&pod.addresses)? }, netns));
+        }
+        host::connect_pods(node, key, &new)
+    })
+}
+
+/// Starts an agent in every host.
+pub(super) fn start_agents(
+    shared: &Shared,
+    hosts: &mut BTreeMap<Endpoint, Host>,
+    names: &LaneNames,
+    runtime: &Handle,
+) -> Result<(), TargetError> {
+    for host in hosts.values_mut() {
+        let identity = identity(&names.suffix(), &host.endpoint);
+        host.agent = Some(Agent::start(&host.netns, &shared.options.agent, &identity, &names.token, runtime)?);
+    }
+    Ok(())
+}
+
+/// Leads a lane's Services to its pods, instead of to wherever they led before.
+pub(super) fn load_services(shared: &Shared, key: u32, world: &World) -> Result<(), TargetError> {
+    let table = services_table(key);
+    on_every_node(&shared.topology.nodes, |node| {
+        let rules = services::rules(&table, world, &shared.options.faults, &node.name);
+        node.load(&format!("table inet {table}\ndelete table inet {table}\n{rules}"))
+    })
+}
+
+/// Ends agents, however long they would like to take; the first failure is told.
+pub(super) async fn end_agents(hosts: impl Iterator<Item = &mut Host>) -> Result<(), TargetError> {
+    let ending: Vec<(&Endpoint, Agent)> =
+        hosts.filter_map(|host| host.agent.take().map(|agent| (&host.endpoint, agent))).collect();
+    ending.iter().for_each(|(_, agent)| agent.dismiss());
+    let deadline = Instant::now() + AGENTS_END;
+    let mut result = Ok(());
+    for (endpoint, agent) in ending {
+        let gone = agent.gone(deadline).await;
+        result = result.and(gone.map_err(|error| failed(format!("ending the agent of {endpoint}"), error)));
+    }
+    result
+}
+
 fn services_table(key: u32) -> String {
     format!("services{key}")
 }
@@ -227,7 +257,10 @@ fn both(addresses: &[IpAddr]) -> Result<[IpAddr; 2], TargetError> {
 }
 
 /// Does something on all nodes at once; the first failure is told.
-fn on_every_node(nodes: &[Node], work: impl Fn(&Node) -> Result<(), TargetError> + Sync) -> Result<(), TargetError> {
+pub(super) fn on_every_node(
+    nodes: &[Node],
+    work: impl Fn(&Node) -> Result<(), TargetError> + Sync,
+) -> Result<(), TargetError> {
     let work = &work;
     std::thread::scope(|scope| {
         let threads: Vec<_> = nodes.iter().map(|node| scope.spawn(move || work(node))).collect();

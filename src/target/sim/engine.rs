@@ -143,10 +143,9 @@ impl View {
     }
 
     fn accept(&mut self, change: &Change, delay: Duration) {
-        if self.faults.iter().any(|fault| fault.ignores(change, &self.accepted)) {
-            return;
-        }
-        self.accepted = self.accepted.clone().after(change);
+        let before = self.accepted.clone();
+        let missed = self.faults.iter().any(|fault| fault.ignores(change, &before));
+        self.accepted = if missed { before.missing(change) } else { before.after(change) };
         let slow = if self.faults.contains(&Fault::Slow) { SLOW } else { Duration::ZERO };
         self.coming.push((Instant::now() + delay + slow, self.accepted.clone()));
     }

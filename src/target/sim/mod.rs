@@ -102,8 +102,16 @@ impl Lane for SimLane {
     }
 
     async fn apply(&mut self, change: &Change) -> Result<(), TargetError> {
-        if let Change::Relabel { subject, labels } = change {
-            self.world.relabel(subject, labels);
+        match change {
+            Change::Relabel { subject, labels } => {
+                self.world.relabel(subject, labels);
+            }
+            // Addresses stay: a network may give a new pod those of the one before it.
+            Change::Recreate { subject } => {
+                let again = self.world.pods.iter().filter(|pod| subject.holds(&pod.id));
+                again.for_each(|pod| self.agents.replace(&Endpoint::Pod(pod.id.clone())));
+            }
+            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
         }
         self.engine.accept(change);
         Ok(())

@@ -146,9 +146,9 @@ fn steps_that_are_not_one_change() {
         @"
         broken.yaml:5:3: case a-case: steps: a case has at least one step
 
-        broken.yaml:6:7: case a-case: steps[0]: a step has exactly one of apply, replace, delete and relabel; this has none
+        broken.yaml:6:7: case a-case: steps[0]: a step has exactly one of apply, replace, delete, relabel and recreate; this has none
 
-        broken.yaml:12:7: case a-case: steps[1]: a step has exactly one of apply, replace, delete and relabel; this has `delete` and `relabel`
+        broken.yaml:12:7: case a-case: steps[1]: a step has exactly one of apply, replace, delete, relabel and recreate; this has `delete` and `relabel`
 
         broken.yaml:6:7: case a-case: steps[0].apply: the list has no policy
 
@@ -307,6 +307,36 @@ fn everything_wrong_is_said_at_once() {
         broken.yaml:12:16: case a-case: steps[1].delete[0]: there is no policy `x/q` to delete: name one that exists at this step (x/p)
         broken.yaml:13:17: case a-case: steps[2].relabel.pod: unknown pod `x/d`, expected one of x/a, x/b, x/c, y/a, y/b, y/c, z/a, z/b, z/c
         broken.yaml:2:3: case b: titel: unknown field `titel`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary
+        "
+    );
+}
+
+#[test]
+fn what_cannot_be_recreated() {
+    let policy = "    - apply:\n".to_owned() + POLICY;
+    insta::assert_snapshot!(
+        all(&[
+            case("  steps:\n    - recreate: {pod: x/d}\n"),
+            case("  steps:\n    - recreate: {}\n"),
+            case("  steps:\n    - recreate: {pod: x/a, namespace: x}\n"),
+            case("  steps:\n    - relabel: {pod: x/a, add: {a: b}}\n    - recreate: {namespace: x}\n"),
+            case(&format!("  steps:\n{policy}    - recreate: {{namespace: x}}\n    - delete: [x/p]\n")),
+            case(&format!(
+                "  steps:\n{policy}            egress: [{{to: [{{ipBlock: {{cidr: 0.0.0.0/0}}}}]}}]\n    - recreate: {{pod: x/a}}\n"
+            )),
+        ]),
+        @"
+        broken.yaml:6:18: case a-case: steps[0].recreate.pod: unknown pod `x/d`, expected one of x/a, x/b, x/c, y/a, y/b, y/c, z/a, z/b, z/c
+
+        broken.yaml:6:7: case a-case: steps[0].recreate: expected exactly one of `pod` and `namespace`
+
+        broken.yaml:6:7: case a-case: steps[0].recreate: expected exactly one of `pod` and `namespace`
+
+        broken.yaml:7:7: case a-case: steps[1].recreate: pod x/a would lose the labels that this case gave it: recreate it before
+
+        broken.yaml:13:16: case a-case: steps[2].delete[0]: there is no policy `x/p` to delete: none exists at this step
+
+        broken.yaml:13:7: case a-case: steps[1].recreate: what is recreated gets other addresses, so that no policy of the case may have an `ipBlock`
         "
     );
 }

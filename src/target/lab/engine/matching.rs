@@ -22,7 +22,7 @@ fn holds(requirement: &Requirement, labels: &Labels) -> bool {
 
 /// Whether a policy isolates a pod, in the directions that it concerns.
 pub(super) fn isolates(policy: &Policy, pod: &Pod) -> bool {
-    policy.namespace == pod.id.namespace && matches(&policy.pod_selector, &pod.labels)
+    pod.phase == Phase::Running && policy.namespace == pod.id.namespace && matches(&policy.pod_selector, &pod.labels)
 }
 
 /// The pods that a peer means. Address blocks mean none: they are about addresses, whosever these are.

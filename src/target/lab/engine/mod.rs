@@ -17,7 +17,7 @@ use super::{failed, lock};
 use crate::core::fault::{Fault, FaultAt};
 use crate::core::model::change::Change;
 use crate::core::model::flow::PodId;
-use crate::core::model::world::World;
+use crate::core::model::world::{Pod, World};
 use crate::target::TargetError;
 use compile::{Place, compile};
 use dispatch::Dispatch;
@@ -37,8 +37,18 @@ const LATE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 enum Order {
     Change(Change),
+    /// Pods were made again.
+    Meet(Vec<Newcomer>),
     /// Say when everything that was told before has been loaded.
     Settle(oneshot::Sender<()>),
+}
+
+/// A pod that was made again.
+#[derive(Clone, Debug)]
+pub(super) struct Newcomer {
+    pub(super) pod: Pod,
+    /// Its node's end of its cable.
+    pub(super) link: String,
 }
 
 /// One lane's engine. Ends when it is dropped, leaving its rules where they are.
@@ -75,6 +85,12 @@ impl Engine {
     pub(super) fn tell(&self, change: &Change) -> Result<(), TargetError> {
         self.check()?;
         self.send(Order::Change(change.clone()))
+    }
+
+    /// Tells the engine of pods that were made again, on the nodes that they stood on before.
+    pub(super) fn meet(&self, newcomers: Vec<Newcomer>) -> Result<(), TargetError> {
+        self.check()?;
+        self.send(Order::Meet(newcomers))
     }
 
     /// Fails, once, when it could not do something that it was told.
@@ -129,6 +145,17 @@ impl Decider {
         }
     }
 
+    /// However slow it is with policies, where a pod hangs it knows at once.
+    fn meet(&mut self, newcomers: &[Newcomer]) {
+        for Newcomer { pod, link } in newcomers {
+            if let Some(known) = self.place.links.get_mut(&pod.id) {
+                known.clone_from(link);
+            }
+        }
+        let pods: Vec<Pod> = newcomers.iter().map(|newcomer| newcomer.pod.clone()).collect();
+        self.variants.iter_mut().for_each(|view| view.meet(&pods));
+    }
+
     fn advance(&mut self, now: Instant) {
         while let Some((_, change)) = self.late.pop_front_if(|(due, _)| *due <= now) {
             for view in self.variants.iter_mut().filter(|view| view.faults.contains(&Fault::Slow)) {
@@ -179,6 +206,7 @@ async fn work(
         while let Some(next) = order.take().or_else(|| inbox.try_recv().ok()) {
             match next {
                 Order::Change(change) => deciders.iter_mut().for_each(|decider| decider.tell(&change, now)),
+                Order::Meet(newcomers) => deciders.iter_mut().for_each(|decider| decider.meet(&newcomers)),
                 Order::Settle(settled) => settling.push(settled),
             }
         }

@@ -244,6 +244,31 @@ fn an_engine_that_ignores_label_changes_goes_by_those_of_the_first_policy() {
 }
 
 #[test]
+fn an_engine_that_ignores_new_pods_knows_them_when_the_first_policy_comes() {
+    let again = |address: &str| {
+        let mut pod = world().pods[0].clone();
+        pod.addresses = vec![address.parse().unwrap()];
+        pod
+    };
+    let known = |view: &View| -> Vec<String> {
+        let pod = &view.world.pods[0];
+        pod.addresses.iter().filter(|_| pod.phase == Phase::Running).map(ToString::to_string).collect()
+    };
+    for (faults, while_in_force) in [(vec![], vec!["10.0.0.2"]), (vec![Fault::IgnoreNewPods], vec![])] {
+        let mut view = View::new(world(), faults.into_iter().collect());
+        view.meet(&[again("10.0.0.1")]);
+        assert_eq!(known(&view), ["10.0.0.1"], "no policy is in force");
+        view.tell(&Change::Apply { policies: vec![on_y(None, None)] });
+        view.meet(&[again("10.0.0.2")]);
+        assert_eq!(known(&view), while_in_force);
+        view.tell(&Change::Recreate { subject: Subject::Namespace("y".to_owned()) });
+        assert!(view.policies.is_empty(), "a namespace takes its policies along");
+        view.tell(&Change::Apply { policies: vec![on_y(None, None)] });
+        assert_eq!(known(&view), ["10.0.0.2"]);
+    }
+}
+
+#[test]
 fn a_namespace_keeps_the_label_with_its_name() {
     let mut world = world();
     assert!(world.relabel(&Subject::Namespace("x".to_owned()), &labels(&[(NAMESPACE_NAME_LABEL, "other")])));

@@ -6,7 +6,7 @@
 use crate::core::fault::Fault;
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::policy::Policy;
-use crate::core::model::world::World;
+use crate::core::model::world::{Phase, Pod, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A set of faults that hold together.
@@ -58,9 +58,20 @@ impl View {
             Change::Relabel { subject, labels } => {
                 self.told.relabel(subject, labels);
                 if self.policies.is_empty() || !self.faults.contains(&Fault::IgnoreLabelChange) {
-                    self.world = self.told.clone();
+                    self.world.relabel(subject, labels);
                 }
             }
+            Change::Recreate { subject } => {
+                self.policies.retain(|name, _| !subject.takes_along(name));
+            }
         }
+    }
+
+    /// Tells it of pods that were made again.
+    pub(in crate::target::lab) fn meet(&mut self, pods: &[Pod]) {
+        self.told = std::mem::take(&mut self.told).with_pods(pods);
+        let ignored = !self.policies.is_empty() && self.faults.contains(&Fault::IgnoreNewPods);
+        let known = |pod: &Pod| if ignored { Pod { phase: Phase::Completed, ..pod.clone() } } else { pod.clone() };
+        self.world = std::mem::take(&mut self.world).with_pods(&pods.iter().map(known).collect::<Vec<_>>());
     }
 }

@@ -1,0 +1,137 @@
+//! The agents of a lane: whom it takes up with, lets go of and takes up with again.
+
+use super::clock::Clock;
+use super::lane::Shared;
+use super::link::{Inbound, Inbox, Link, Peer, Unreached};
+use super::outage::Outage;
+use super::phase::{Asked, Lost};
+use crate::core::model::flow::{Endpoint, Protocol};
+use crate::core::model::world::World;
+use crate::core::wire::ProbeFlow;
+use crate::target::{Dial, Tracking, identity, listen_ports};
+use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Messages from agents that may wait for the lane.
+const INBOX: usize = 1_024;
+
+/// The agents of a lane.
+pub(super) struct Agents {
+    pub(super) suffix: String,
+    pub(super) links: BTreeMap<Endpoint, Link>,
+    pub(super) inbox: mpsc::Receiver<(Endpoint, Inbound)>,
+    /// Where new links leave their news.
+    news: Inbox,
+    pub(super) clock: Clock,
+    pub(super) epoch: u32,
+    pub(super) question: u64,
+    /// What each agent was told to probe in the epoch that goes on, in case it was not heard.
+    pub(super) orders: BTreeMap<Endpoint, Vec<ProbeFlow>>,
+    /// The question that not all agents have answered yet.
+    pub(super) asked: Option<Asked>,
+    pub(super) outage: Outage,
+    /// How long the nodes remember what is tried.
+    pub(super) tracking: Tracking,
+    /// Whether nothing was probed in their world yet.
+    pub(super) fresh: bool,
+    /// How long a step may take, as far as is known by now.
+    pub(super) patience: watch::Receiver<Duration>,
+}
+
+/// An agent that was never reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent of {endpoint} cannot be used: {cause}")]
+pub(super) struct Unusable {
+    endpoint: Endpoint,
+    cause: Unreached,
+}
+
+impl Agents {
+    /// Takes up with everybody in a world, which was made with `suffix`.
+    pub(super) async fn meet<D: Dial>(
+        dial: &D,
+        world: &World,
+        suffix: String,
+        shared: &Shared,
+    ) -> Result<Self, Unusable> {
+        let (news, inbox) = mpsc::channel(INBOX);
+        let mut agents = Self {
+            suffix,
+            links: BTreeMap::new(),
+            inbox,
+            news,
+            clock: shared.clock,
+            epoch: 0,
+            question: 0,
+            orders: BTreeMap::new(),
+            asked: None,
+            outage: Outage::none(),
+            tracking: shared.budget.tracking(),
+            fresh: true,
+            patience: shared.patience(),
+        };
+        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
+        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
+        let everybody: Vec<Endpoint> = pods.chain(externals).collect();
+        agents.join(dial, world, &everybody, shared).await?;
+        Ok(agents)
+    }
+
+    /// Takes up with these endpoints of a world.
+    pub(super) async fn join<D: Dial>(
+        &mut self,
+        dial: &D,
+        world: &World,
+        endpoints: &[Endpoint],
+        shared: &Shared,
+    ) -> Result<(), Unusable> {
+        let opening = endpoints.iter().map(|endpoint| {
+            let peer = Peer {
+                endpoint: endpoint.clone(),
+                identity: identity(&self.suffix, endpoint),
+                token: shared.token().to_owned(),
+                ports: listen_ports(world, endpoint),
+                clock: shared.clock,
+                dial: dial.clone(),
+            };
+            let link = Link::open(peer, self.news.clone(), Arc::clone(&shared.resumed));
+            async move {
+                match link.await {
+                    Ok(link) => Ok((endpoint.clone(), link)),
+                    Err(cause) => Err(Unusable { endpoint: endpoint.clone(), cause }),
+                }
+            }
+        });
+        self.links.extend(try_join_all(opening).await?);
+        Ok(())
+    }
+
+    /// Lets go of these endpoints' agents, which are about to end. Between two phases only: nothing that they still have
+    /// to say is of use.
+    pub(super) async fn leave(&mut self, endpoints: &[Endpoint]) -> Result<(), Lost> {
+        for endpoint in endpoints {
+            if let Some(link) = self.links.remove(endpoint) {
+                link.end().await;
+            }
+        }
+        while let Ok(next) = self.inbox.try_recv() {
+            if !endpoints.contains(&next.0) {
+                self.take(next, &mut []).await?;
+            }
+        }
+        endpoints.iter().for_each(|endpoint| self.outage.over(endpoint));
+        Ok(())
+    }
+
+    /// The world as these agents can speak in it: without SCTP where the kernel of one of them has none.
+    pub(super) fn speaking(&self, world: &World) -> World {
+        let mut world = world.clone();
+        if !self.links.values().all(Link::speaks_sctp) {
+            world.retain_ports(|port| port.protocol != Protocol::Sctp);
+        }
+        world
+    }
+}
