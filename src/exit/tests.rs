@@ -75,6 +75,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             terms,
         }],
         nodes: vec![NodeResult { name: "n1".into(), verdict, reason: None }],
+        behaviours: Vec::new(),
         notes: Vec::new(),
     }
 }

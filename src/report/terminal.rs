@@ -33,7 +33,9 @@ pub fn render(result: &RunResult, style: Style) -> String {
     summary::features(&mut page, result);
     summary::nodes(&mut page, result, style.verbose);
     details(&mut page, result, style.verbose);
-    notes(&mut page, result);
+    let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
+    list(&mut page, "LEFT OPEN BY THE SPECIFICATION", &behaviours);
+    list(&mut page, "NOTES", &result.notes);
     page.finish()
 }
 
@@ -114,13 +116,13 @@ fn details(page: &mut Page, result: &RunResult, verbose: u8) {
     }
 }
 
-fn notes(page: &mut Page, result: &RunResult) {
-    if result.notes.is_empty() {
+fn list(page: &mut Page, heading: &str, items: &[impl AsRef<str>]) {
+    if items.is_empty() {
         return;
     }
     page.blank();
-    page.line(Line::new().toned("NOTES", Tone::Strong));
-    for note in &result.notes {
-        page.paragraph(Line::new().text("  - "), 4, note, Tone::Plain);
+    page.line(Line::new().toned(heading, Tone::Strong));
+    for item in items {
+        page.paragraph(Line::new().text("  - "), 4, item.as_ref(), Tone::Plain);
     }
 }

@@ -180,6 +180,10 @@ fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
         assert_eq!(result.verdict, Verdict::Enforced, "{seed}: {}", story(&result));
         let others = terms(&result, |verdict| verdict != Verdict::Enforced);
         assert!(others.is_empty(), "{seed}: {}", story(&result));
+        let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
+        let dropped = ["TCP", "UDP", "SCTP"].map(|protocol| format!("blocked {protocol} is dropped without an answer"));
+        assert_eq!(behaviours[..3], dropped);
+        assert_eq!(behaviours[3..], ["an `ipBlock` that holds a pod's address admits that pod"]);
         assert_eq!(result.end, Some(RunEnd::Completed));
         assert!(matches!(events.last().unwrap().event, Event::RunEnded { .. }));
     }

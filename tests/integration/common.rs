@@ -219,6 +219,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
         features,
         cases,
         nodes,
+        behaviours: Vec::new(),
         notes: Vec::new(),
     }
 }

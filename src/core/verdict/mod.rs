@@ -1,5 +1,6 @@
 //! What a run proves: observations × oracle × faults → verdicts and explanations.
 
+mod behaviour;
 mod case;
 mod diagnosis;
 mod fold;
@@ -9,6 +10,7 @@ mod run;
 pub mod seen;
 mod term;
 
+pub use behaviour::Behaviour;
 pub use diagnosis::{Diagnosis, any_of};
 pub use fold::{over_scopes, worst};
 use run::last_wrong_us;
@@ -85,6 +87,8 @@ pub struct RunResult {
     pub cases: Vec<CaseResult>,
     /// One entry for each node.
     pub nodes: Vec<NodeResult>,
+    /// What the specification leaves open and was observed; never scored.
+    pub behaviours: Vec<Behaviour>,
     /// What a reader should know besides.
     pub notes: Vec<String>,
 }

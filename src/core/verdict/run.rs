@@ -1,5 +1,6 @@
 //! From a run's events to its result.
 
+use super::behaviour;
 use super::case::{CaseRun, Evidence};
 use super::diagnosis::{self, Diagnoses, Diagnosis};
 use super::fold::worst;
@@ -80,6 +81,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         verdict,
         diagnoses: diagnoses.of_run,
         features,
+        behaviours: behaviour::observed(&cases, log.settled),
         cases,
         nodes,
         notes: log.notes,
@@ -91,22 +93,24 @@ struct Log<'a> {
     cases: Vec<CaseRun<'a>>,
     /// Why cases were not run, by id.
     skipped: BTreeMap<&'a str, &'a str>,
+    /// What a property case has settled.
+    settled: Option<Assumptions>,
     notes: Vec<String>,
     end: Option<RunEnd>,
 }
 
 impl<'a> Log<'a> {
     fn read(events: &'a [RunEvent]) -> Self {
-        let mut log = Self { cases: Vec::new(), skipped: BTreeMap::new(), notes: Vec::new(), end: None };
+        let mut log = Self { cases: Vec::new(), skipped: BTreeMap::new(), settled: None, notes: Vec::new(), end: None };
         for RunEvent { at_us, event } in events {
             match event {
                 Event::RunStarted(_)
                 | Event::LaneOpened { .. }
                 | Event::PhaseStarted { .. }
                 | Event::PhaseProgress { .. }
-                | Event::PropertyObserved { .. }
                 | Event::ForeignPolicy(_)
                 | Event::Progress { .. } => {}
+                Event::PropertyObserved { assumptions } => log.settled = Some(*assumptions),
                 Event::CaseStarted(started) => log.cases.push(CaseRun::began(started, *at_us)),
                 Event::PhaseEnded(ended) => {
                     if let Some(case) = log.open(ended.lane, &ended.case) {

@@ -7,7 +7,7 @@ use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::{
-    CaseResult, CellResult, Diagnosis, Placement, RunResult, Seen, StepResult, TermResult, Verdict,
+    Behaviour, CaseResult, CellResult, Diagnosis, Placement, RunResult, Seen, StepResult, TermResult, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -16,7 +16,19 @@ const EXAMPLES: usize = 10;
 
 impl From<&RunResult> for v1::Report {
     fn from(result: &RunResult) -> Self {
-        let RunResult { run, duration_us, end, verdict, headline, diagnoses, features, cases, nodes, notes } = result;
+        let RunResult {
+            run,
+            duration_us,
+            end,
+            verdict,
+            headline,
+            diagnoses,
+            features,
+            cases,
+            nodes,
+            behaviours,
+            notes,
+        } = result;
         let (end, end_detail) = end_of(end.as_ref());
         Self {
             schema: v1::SCHEMA,
@@ -57,6 +69,10 @@ impl From<&RunResult> for v1::Report {
                 })
                 .collect(),
             startup: Vec::new(),
+            behaviours: behaviours
+                .iter()
+                .map(|Behaviour { id, text }| v1::Behaviour { id: id.clone(), text: text.clone() })
+                .collect(),
             notes: notes.clone(),
         }
     }

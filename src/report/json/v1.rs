@@ -35,8 +35,19 @@ pub struct Report {
     pub nodes: Vec<Node>,
     /// How long pods were unprotected after their start.
     pub startup: Vec<Startup>,
+    /// What the specification leaves open and this network was seen to do. Never scored.
+    pub behaviours: Vec<Behaviour>,
     /// What a reader should know besides.
     pub notes: Vec<String>,
+}
+
+/// Something that the specification leaves open and this network was seen to do.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Behaviour {
+    /// What it is about: `blocked-tcp`, `blocked-udp`, `blocked-sctp`, `ip-block-matches-pods`. There may be more in time.
+    pub id: String,
+    /// What the network does.
+    pub text: String,
 }
 
 /// Faults that together explain everything that was seen.

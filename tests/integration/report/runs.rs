@@ -5,7 +5,7 @@ use papertiger::core::event::Phase;
 use papertiger::core::fault::Fault;
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
 use papertiger::core::oracle::Answer;
-use papertiger::core::verdict::{CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict};
+use papertiger::core::verdict::{Behaviour, CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict};
 
 fn allow(_: &Flow) -> Answer {
     Answer::Allow
@@ -67,7 +67,11 @@ pub(crate) fn enforced() -> RunResult {
     let deny = case("deny-egress", title, Verdict::Enforced, steps, terms);
     let mut open = case("ip-block-admits-pods", "", Verdict::Undefined, Vec::new(), Vec::new());
     open.reason = Some("the specification leaves this open: observed, not scored".into());
-    run(Verdict::Enforced, "4 of 4 terms enforced in 3 cases on 2 nodes", vec![deny, ingress_case(), open])
+    let mut result =
+        run(Verdict::Enforced, "4 of 4 terms enforced in 3 cases on 2 nodes", vec![deny, ingress_case(), open]);
+    let text = "an `ipBlock` that holds a pod's address admits that pod".into();
+    result.behaviours = vec![Behaviour { id: "ip-block-matches-pods".into(), text }];
+    result
 }
 
 pub(crate) fn egress_ignored() -> RunResult {
@@ -150,6 +154,7 @@ pub(crate) fn hostile() -> RunResult {
         .map(|name| NodeResult { name: name.into(), verdict: Verdict::Ignored, reason: None })
         .into();
     result.notes = vec![evil.into()];
+    result.behaviours = vec![Behaviour { id: evil.into(), text: evil.into() }];
     assert!(result.cases[0].steps[0].cells.iter().all(|cell| matches!(cell.cell.flow.from, Endpoint::Pod(_))));
     result
 }
