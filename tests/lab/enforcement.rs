@@ -1,7 +1,8 @@
 //! A faithful engine, packet by packet.
 
 use crate::support::{
-    Result, apply, block, expect, flow, lab, labels, lane, matrix, on_pod, pods, policy, port, rule, selector, until,
+    self, Result, apply, block, expect, flow, lab, labels, lane, matrix, on_pod, pods, policy, port, rule, selector,
+    until,
 };
 use papertiger::core::model::change::{Change, Subject};
 use papertiger::core::model::flow::{Flow, PodId, Protocol};
@@ -32,9 +33,7 @@ fn pod(flow: &Flow, of_receiver: bool) -> &str {
 }
 
 async fn delete(lane: &mut LabLane, names: &[&str]) -> Result {
-    let policies = names.iter().map(|name| policy(name, None, None).key()).collect();
-    lane.apply(&Change::Delete { policies }).await?;
-    Ok(lane.settled().await?)
+    Ok(support::delete(lane, names.iter().map(|name| policy(name, None, None).key()).collect()).await?)
 }
 
 async fn isolation() -> Result {

@@ -6,8 +6,21 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a test program says on the terminal what it found")]
 
 mod basics;
+/// Where what is shared with unit tests of the library looks for it.
+mod core {
+    pub(crate) use papertiger::core::*;
+}
 mod enforcement;
 mod faults;
+mod random;
+#[expect(
+    dead_code,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is made for unit tests, which may; the world that the oracle is tested in is another"
+)]
+#[path = "../../src/core/oracle/sample.rs"]
+mod sample;
 mod stub;
 mod support;
 mod whole;
@@ -84,6 +97,7 @@ fn run(filter: &str) -> ExitCode {
     basics::all(&runtime, &mut test);
     enforcement::all(&runtime, &mut test);
     faults::all(&runtime, &mut test);
+    random::all(&runtime, &mut test);
     // It takes its time and asks for no rights: the other kind of user will do.
     if std::env::var_os(AS_IS).is_none_or(|who| who != ROOT) {
         whole::all(&runtime, &mut test);

@@ -2,7 +2,7 @@
 
 use crate::stub::{self, PORTS};
 use papertiger::core::fault::FaultAt;
-use papertiger::core::model::change::Change;
+use papertiger::core::model::change::{Change, PolicyName};
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
 use papertiger::core::model::policy::{LabelSelector, Peer, Policy, PortMatch, PortRef, Rule};
 use papertiger::core::model::world::{
@@ -82,8 +82,16 @@ pub(crate) fn lab(faults: &[&str]) -> Result<LabTarget> {
 }
 
 pub(crate) fn lab_of(nodes: usize, faults: &[&str]) -> Result<LabTarget> {
-    let faults = faults.iter().map(|fault| fault.parse()).collect::<std::result::Result<Vec<FaultAt>, _>>()?;
-    Ok(LabTarget::new(LabOptions { nodes, faults, ..LabOptions::new(world)? })?)
+    Ok(LabTarget::new(LabOptions { nodes, faults: parsed(faults)?, ..LabOptions::new(world)? })?)
+}
+
+/// A lab of two nodes with worlds of another kind.
+pub(crate) fn lab_like(world: fn(&str) -> World, faults: &[&str]) -> Result<LabTarget> {
+    Ok(LabTarget::new(LabOptions { faults: parsed(faults)?, ..LabOptions::new(world)? })?)
+}
+
+fn parsed(faults: &[&str]) -> Result<Vec<FaultAt>> {
+    Ok(faults.iter().map(|fault| fault.parse()).collect::<std::result::Result<_, _>>()?)
 }
 
 /// Opens a lane and waits until its agents listen.
@@ -287,6 +295,11 @@ pub(crate) fn port(protocol: Protocol, number: u16) -> PortMatch {
 
 pub(crate) async fn apply(lane: &mut LabLane, policies: Vec<Policy>) -> std::result::Result<(), TargetError> {
     lane.apply(&Change::Apply { policies }).await?;
+    lane.settled().await
+}
+
+pub(crate) async fn delete(lane: &mut LabLane, policies: Vec<PolicyName>) -> std::result::Result<(), TargetError> {
+    lane.apply(&Change::Delete { policies }).await?;
     lane.settled().await
 }
 
