@@ -13,6 +13,7 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("changes.yaml", include_str!("../../../probes/changes.yaml")),
     ("new-pods.yaml", include_str!("../../../probes/new-pods.yaml")),
     ("edges.yaml", include_str!("../../../probes/edges.yaml")),
+    ("limits.yaml", include_str!("../../../probes/limits.yaml")),
     ("upstream.yaml", include_str!("../../../probes/upstream.yaml")),
     ("canary.yaml", include_str!("../../../probes/canary.yaml")),
 ];
