@@ -243,6 +243,22 @@ pub enum Scope {
     Placement(Placement),
 }
 
+impl Scope {
+    /// Every scope that does not name a node.
+    pub const CLOSED: [Self; 10] = [
+        Self::Family(Family::Ipv4),
+        Self::Family(Family::Ipv6),
+        Self::Protocol(Protocol::Tcp),
+        Self::Protocol(Protocol::Udp),
+        Self::Protocol(Protocol::Sctp),
+        Self::Path(Path::PodIp),
+        Self::Path(Path::ClusterIp),
+        Self::Placement(Placement::SameNode),
+        Self::Placement(Placement::CrossNode),
+        Self::Placement(Placement::Outside),
+    ];
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -267,22 +283,10 @@ impl FromStr for Scope {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const CLOSED: [Scope; 10] = [
-            Scope::Family(Family::Ipv4),
-            Scope::Family(Family::Ipv6),
-            Scope::Protocol(Protocol::Tcp),
-            Scope::Protocol(Protocol::Udp),
-            Scope::Protocol(Protocol::Sctp),
-            Scope::Path(Path::PodIp),
-            Scope::Path(Path::ClusterIp),
-            Scope::Placement(Placement::SameNode),
-            Scope::Placement(Placement::CrossNode),
-            Scope::Placement(Placement::Outside),
-        ];
         if let Some(name) = text.strip_prefix("node=").filter(|name| !name.is_empty()) {
             return Ok(Self::Node(name.to_owned()));
         }
-        CLOSED
+        Self::CLOSED
             .into_iter()
             .find(|scope| scope.to_string() == text)
             .ok_or_else(|| ParseFaultError::Scope { text: text.to_owned() })

@@ -3,10 +3,8 @@
 use super::case::{Evidence, contradicts};
 use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Fault, FaultAt, Scope};
-use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::oracle::{Answer, both};
-use crate::core::verdict::Placement;
 
 /// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
 const NODES: usize = 8;
@@ -82,13 +80,7 @@ const EVERYWHERE: usize = 0;
 
 /// Everywhere, and every part of the network.
 fn places(nodes: &[String]) -> Vec<Option<Scope>> {
-    let scopes = [Family::Ipv4, Family::Ipv6]
-        .map(Scope::Family)
-        .into_iter()
-        .chain([Protocol::Tcp, Protocol::Udp, Protocol::Sctp].map(Scope::Protocol))
-        .chain([Path::PodIp, Path::ClusterIp].map(Scope::Path))
-        .chain([Placement::SameNode, Placement::CrossNode].map(Scope::Placement))
-        .chain(nodes.iter().cloned().map(Scope::Node));
+    let scopes = Scope::CLOSED.into_iter().chain(nodes.iter().cloned().map(Scope::Node));
     std::iter::once(None).chain(scopes.map(Some)).collect()
 }
 

@@ -2,26 +2,17 @@
 
 use super::{Scored, Sim, all_cases, named as named_by, of_profile, score, story};
 use crate::core::catalogue::{Case, Profile};
-use crate::core::fault::{Fault, FaultAt, touched};
+use crate::core::fault::{Fault, FaultAt, Scope, touched};
 use crate::core::verdict::Diagnosis;
 use crate::target::sim::SimOptions;
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
-/// Every part of the network that a fault can be confined to.
-const PARTS: [&str; 11] = [
-    "family=ipv4",
-    "family=ipv6",
-    "protocol=tcp",
-    "protocol=udp",
-    "path=pod-ip",
-    "path=cluster-ip",
-    "placement=same-node",
-    "placement=cross-node",
-    "node=n1",
-    "node=n2",
-    "node=n3",
-];
+/// Everywhere, and every part of the network that a fault can be confined to.
+fn places() -> impl Iterator<Item = Option<Scope>> {
+    let parts = Scope::CLOSED.into_iter().chain(NODES.map(|node| Scope::Node(node.to_owned())));
+    std::iter::once(None).chain(parts.map(Some))
+}
 
 /// What a run says of a network with one fault.
 struct Said {
@@ -72,8 +63,8 @@ fn every_fault_in_every_part_is_named() {
         all_cases().iter().filter(|case| case.property.is_none()).map(|case| score(case, &NODES)).collect();
     let (mut seen, mut named, mut alone) = (0, 0, 0);
     for fault in Fault::ALL.into_iter().filter(|fault| fault.is_misreading()) {
-        for part in std::iter::once(None).chain(PARTS.map(Some)) {
-            let at: FaultAt = part.map_or(fault.to_string(), |part| format!("{fault}@{part}")).parse().unwrap();
+        for scope in places() {
+            let at = FaultAt { fault, scope };
             let shows =
                 scored.iter().any(|Scored { experiment, flows, .. }| !touched(experiment, &at, flows).is_empty());
             let said = say(&at, all_cases());
