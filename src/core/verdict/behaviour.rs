@@ -48,15 +48,16 @@ impl Blocked {
 
 /// What the cases of a run show, and what the run has settled about open questions.
 pub(super) fn observed(cases: &[CaseResult], settled: Option<Assumptions>) -> Vec<Behaviour> {
-    let mut flows: BTreeMap<Protocol, BTreeMap<Blocked, usize>> = BTreeMap::new();
+    let mut blocked_cells: BTreeMap<Protocol, BTreeMap<Blocked, usize>> = BTreeMap::new();
     let cells = cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells);
     for cell in cells.filter(|cell| cell.cell.expected == Answer::Deny && cell.seen == Seen::Blocked) {
         let last = cell.cell.streaks.iter().rfind(|streak| streak.outcome.signal() == Signal::Stopped);
         if let Some(blocked) = last.and_then(|streak| Blocked::of(&streak.outcome)) {
-            *flows.entry(cell.cell.flow.protocol).or_default().entry(blocked).or_default() += 1;
+            *blocked_cells.entry(cell.cell.flow.protocol).or_default().entry(blocked).or_default() += 1;
         }
     }
-    let mut behaviours: Vec<Behaviour> = flows.iter().map(|(protocol, ways)| of_blocked(*protocol, ways)).collect();
+    let mut behaviours: Vec<Behaviour> =
+        blocked_cells.iter().map(|(protocol, ways)| of_blocked(*protocol, ways)).collect();
     behaviours.extend(settled.map(|Assumptions { ip_block_matches_pods }| Behaviour {
         id: "ip-block-matches-pods".to_owned(),
         text: if ip_block_matches_pods {
@@ -76,8 +77,8 @@ fn of_blocked(protocol: Protocol, ways: &BTreeMap<Blocked, usize>) -> Behaviour 
         [(only, _)] => format!("blocked {protocol} {}", only.does()),
         several => {
             let parts: Vec<String> =
-                several.iter().map(|(way, count)| format!("{} on {count} flows", way.does())).collect();
-            format!("blocked {protocol} {}", parts.join(" and "))
+                several.iter().map(|(way, count)| format!("{} ({count} times)", way.does())).collect();
+            format!("blocked {protocol} {}", parts.join(" or "))
         }
     };
     Behaviour { id, text }
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(text(Protocol::Udp, &[(Blocked::Dropped, 3)]), "blocked UDP is dropped without an answer");
         assert_eq!(
             text(Protocol::Tcp, &[(Blocked::Dropped, 3), (Blocked::Refused, 9)]),
-            "blocked TCP is refused on 9 flows and is dropped without an answer on 3 flows"
+            "blocked TCP is refused (9 times) or is dropped without an answer (3 times)"
         );
     }
 }
