@@ -28,6 +28,8 @@ struct CaseRow<'a> {
     cyclonus: &'a [String],
     steps: usize,
     file: &'a str,
+    /// Why no profile runs it, but only who names it.
+    on_request: Option<&'a str>,
 }
 
 pub(super) fn run(command: CasesCommand) -> anyhow::Result<ExitStatus> {
@@ -75,6 +77,7 @@ fn row(case: &Case) -> CaseRow<'_> {
         cyclonus: &case.also_known_as.cyclonus,
         steps: case.steps.len(),
         file: &case.file,
+        on_request: case.on_request.as_deref().map(str::trim_end),
     }
 }
 
@@ -84,7 +87,11 @@ fn json(value: &impl Serialize) -> anyhow::Result<String> {
 
 fn list(cases: &[Case]) -> String {
     let longest = cases.iter().map(|case| case.id.chars().count()).max().unwrap_or(0);
-    let line = |case: &Case| format!("{:<longest$}  {:<8}  {}\n", case.id, case.profile.to_string(), case.title);
+    let profile = |case: &Case| match case.on_request {
+        Some(_) => "on request".to_owned(),
+        None => case.profile.to_string(),
+    };
+    let line = |case: &Case| format!("{:<longest$}  {:<10}  {}\n", case.id, profile(case), case.title);
     cases.iter().map(line).collect()
 }
 
@@ -95,6 +102,9 @@ fn show(case: &Case) -> String {
     let mut text = format!("{}\n{}\n", case.id, case.title);
     if let Some(note) = &case.note {
         text.push_str(&format!("{}\n", note.trim_end()));
+    }
+    if let Some(why) = &case.on_request {
+        text.push_str(&format!("Runs only when --case names it: {}\n", why.trim_end()));
     }
     for phase in experiment.phases() {
         let change = experiment.change(phase);

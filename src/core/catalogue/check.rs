@@ -36,7 +36,9 @@ impl<'a> Checker<'a> {
             let message = format!("`{}` is no id: write lower-case words joined by hyphens", case.id);
             self.report(format!("{at}.id"), message);
         }
-        for (key, text) in [("title", Some(&case.title)), ("note", case.note.as_ref())] {
+        let texts =
+            [("title", Some(&case.title)), ("note", case.note.as_ref()), ("on-request", case.on_request.as_ref())];
+        for (key, text) in texts {
             if text.is_some_and(|text| text.trim().is_empty()) {
                 self.report(format!("{at}.{key}"), format!("the {key} says nothing"));
             }
@@ -83,6 +85,7 @@ impl<'a> Checker<'a> {
             property: case.property,
             requires: case.requires,
             canary: case.canary,
+            on_request: case.on_request,
         }
     }
 

@@ -57,6 +57,9 @@ pub(super) struct CaseFile {
     /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
     #[serde(default)]
     pub(super) canary: bool,
+    /// Why no profile runs this case, but only who names it: an engine may not survive it.
+    #[serde(default)]
+    pub(super) on_request: Option<String>,
 }
 
 fn usual_protocols() -> Vec<Protocol> {

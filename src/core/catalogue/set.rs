@@ -102,12 +102,13 @@ impl Catalogue {
     }
 
     /// The cases whose ids match one of `patterns` (every case when there are none) and that `profile` holds (any when
-    /// it is `None`). A pattern that chooses nothing is an error: a run that silently proves less than was asked for
+    /// it is `None`, those that only run on request among them). A pattern that chooses nothing is an error: a run that silently proves less than was asked for
     /// would be worse.
     pub fn select(&self, patterns: &[impl AsRef<str>], profile: Option<Profile>) -> Result<Vec<&Case>, SelectError> {
         let matchers: Vec<GlobMatcher> =
             patterns.iter().map(|pattern| matcher(pattern.as_ref())).collect::<Result<_, _>>()?;
-        let in_profile = |case: &&Case| profile.is_none_or(|profile| case.profile <= profile);
+        let holds = |profile: Profile, case: &Case| case.profile <= profile && case.on_request.is_none();
+        let in_profile = |case: &&Case| profile.is_none_or(|profile| holds(profile, case));
         for (pattern, matcher) in patterns.iter().zip(&matchers) {
             let mut matching = self.cases.iter().filter(|case| matcher.is_match(&case.id)).peekable();
             let exists = matching.peek().is_some();

@@ -15,7 +15,9 @@ fn profiles_hold_each_other() {
     let [quick, standard, full] = Profile::ALL.map(|profile| catalogue.select(&ALL, Some(profile)).unwrap());
     assert!(quick.len() < standard.len() && standard.len() < full.len());
     assert!(quick.iter().all(|case| standard.contains(case)) && standard.iter().all(|case| full.contains(case)));
-    assert_eq!(full.len(), catalogue.cases().len());
+    let on_request = catalogue.cases().iter().filter(|case| case.on_request.is_some()).count();
+    assert_eq!(full.len() + on_request, catalogue.cases().len());
+    assert_eq!(chosen(&["policy-with-the-longest-*"], None), ["policy-with-the-longest-name"], "it was named");
 }
 
 #[test]
