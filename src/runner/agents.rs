@@ -73,9 +73,7 @@ impl Agents {
             fresh: true,
             patience: shared.patience(),
         };
-        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-        let everybody: Vec<Endpoint> = pods.chain(externals).collect();
+        let everybody: Vec<Endpoint> = world.endpoints().collect();
         agents.join(dial, world, &everybody, shared).await?;
         Ok(agents)
     }

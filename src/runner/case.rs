@@ -239,13 +239,12 @@ impl<L: Lane> Work<'_, L> {
 
     /// Makes pods again and takes up with their agents, which are others than before. Gives the pods as they now are.
     async fn recreate(&mut self, subject: Subject) -> Result<Vec<Pod>, CaseError> {
-        let former = self.world.pods.iter().filter(|pod| subject.holds(&pod.id));
-        let endpoints: Vec<Endpoint> = former.map(|pod| Endpoint::Pod(pod.id.clone())).collect();
+        let endpoints: Vec<Endpoint> = self.world.held_by(&subject).map(|pod| pod.id.clone().into()).collect();
         self.agents.leave(&endpoints).await?;
         self.lane.apply(&Change::Recreate { subject: subject.clone() }).await?;
         self.world = self.case.narrow(self.lane.world().clone());
         self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
-        Ok(self.world.pods.iter().filter(|pod| subject.holds(&pod.id)).cloned().collect())
+        Ok(self.world.held_by(&subject).cloned().collect())
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.

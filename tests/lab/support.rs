@@ -115,15 +115,14 @@ async fn listening(lane: &LabLane, endpoints: impl IntoIterator<Item = Endpoint>
 pub(crate) async fn make(lane: &mut LabLane, change: &Change) -> Result {
     lane.apply(change).await?;
     if let Change::Recreate { subject } = change {
-        let new: Vec<PodId> = lane.world().pods.iter().map(|pod| pod.id.clone()).collect();
-        listening(lane, new.into_iter().filter(|pod| subject.holds(pod)).map(Endpoint::Pod)).await?;
+        let new: Vec<Endpoint> = lane.world().held_by(subject).map(|pod| pod.id.clone().into()).collect();
+        listening(lane, new).await?;
     }
     Ok(())
 }
 
 pub(crate) fn endpoints(world: &World) -> Vec<Endpoint> {
-    let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-    pods.chain(world.externals.iter().map(|external| Endpoint::External(external.id.clone()))).collect()
+    world.endpoints().collect()
 }
 
 /// Every flow between two different ends, to the first port of each protocol.

@@ -33,12 +33,7 @@ pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 /// Every flow that can be dialled between two different endpoints of a world.
 pub fn candidates(world: &World) -> Vec<Flow> {
     let mut flows = Vec::new();
-    let receivers = world
-        .pods
-        .iter()
-        .map(|pod| Endpoint::Pod(pod.id.clone()))
-        .chain(world.externals.iter().map(|external| Endpoint::External(external.id.clone())));
-    for to in receivers {
+    for to in world.endpoints() {
         for sender in world.pods.iter().filter(|pod| to.pod() != Some(&pod.id)) {
             let from = Endpoint::Pod(sender.id.clone());
             for family in [Family::Ipv4, Family::Ipv6] {

@@ -2,7 +2,7 @@
 
 use super::change::{Change, Subject};
 use super::policy::Policy;
-use super::world::{Labels, NAMESPACE_NAME_LABEL, World};
+use super::world::{Labels, NAMESPACE_NAME_LABEL, Pod, World};
 
 /// What is in force at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl State {
 pub const UNKNOWN: &str = "unknown/to-the-engine";
 
 impl World {
+    /// The pods that a subject is or holds.
+    pub fn held_by(&self, subject: &Subject) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(move |pod| subject.holds(&pod.id))
+    }
+
     /// Gives a pod or a namespace exactly these labels, but for the one that Kubernetes sets itself. Says whether there is
     /// one of that name.
     pub fn relabel(&mut self, subject: &Subject, labels: &Labels) -> bool {

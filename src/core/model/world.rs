@@ -137,6 +137,12 @@ impl World {
         self.externals.iter().find(|external| external.id == id)
     }
 
+    /// Everybody that has an agent: the pods, then the hosts outside.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        let pods = self.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
+        pods.chain(self.externals.iter().map(|external| Endpoint::External(external.id.clone())))
+    }
+
     /// This world with these pods in the place of those of the same short names.
     #[must_use]
     pub fn with_pods(mut self, pods: &[Pod]) -> Self {

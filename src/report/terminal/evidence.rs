@@ -26,6 +26,7 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
     for line in by_dimension(&step.cells, case.world.as_ref()) {
         page.paragraph(Line::new().to(2), 4, &line, Tone::Plain);
     }
+    let now = case.world.as_ref().map(|world| world.clone().with_pods(&step.pods));
     let most = match verbose {
         0 => 3,
         1 => 20,
@@ -33,7 +34,7 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
     };
     for result in diverse(&cells).into_iter().take(most) {
         page.blank();
-        flow(page, case, step, result);
+        flow(page, case, step, now.as_ref(), result);
     }
     if cells.len() > most {
         page.blank();
@@ -42,15 +43,15 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
     }
 }
 
-fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, result: &CellResult) {
+/// `now` is the world as it was in the step.
+fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, now: Option<&World>, result: &CellResult) {
     let flow = &result.cell.flow;
     page.paragraph(Line::new().to(4), 6, &flow.to_string(), Tone::Strong);
-    let now = case.world.as_ref().map(|world| world.clone().with_pods(&step.pods));
-    if let Some(places) = now.as_ref().and_then(|world| places(world, flow)) {
+    if let Some(places) = now.and_then(|world| places(world, flow)) {
         page.paragraph(Line::new().to(6), 8, &places, Tone::Plain);
     }
     let sender_in = |world: Option<&World>| world.and_then(|world| world.address(&flow.from, flow.family));
-    let sender = sender_in(now.as_ref());
+    let sender = sender_in(now);
     let before = case
         .steps
         .iter()

@@ -133,12 +133,13 @@ impl ClusterLane {
                 let (_, namespace) = self.policies(&id.namespace)?;
                 let pods = Api::<Pod>::namespaced(self.client(), &namespace);
                 // Its controller makes another one. Until it has gone, its Service may still lead to it.
-                try_join_all(part.pods.iter().map(|pod| remove::one(&pods, &pod.name))).await?;
+                try_join_all(part.pods.iter().map(|pod| remove::one(&pods, "pod", &pod.name))).await?;
                 part
             }
             Subject::Namespace(_) => {
                 let namespaces = Api::<Namespace>::all(self.client());
-                try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, &one.name))).await?;
+                try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, "namespace", &one.name)))
+                    .await?;
                 let creating = Arc::clone(&self.gate).read_owned().await;
                 let (maker, names) = (self.maker.clone(), self.names.clone());
                 // A task of its own, for the same reason as when the lane was opened.

@@ -79,7 +79,7 @@ pub(super) async fn remove(client: &Client, run: &str) -> Result<(), TargetError
             }
             Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
                 if namespace.metadata.deletion_timestamp.is_none()
-                    && let Err(error) = delete(&namespaces, &namespace.name_any()).await
+                    && let Err(error) = delete(&namespaces, "namespace", &namespace.name_any()).await
                 {
                     last_error = Some(error);
                 }
@@ -111,24 +111,19 @@ pub(super) async fn begin(client: &Client, names: impl IntoIterator<Item = Strin
     futures_util::stream::iter(names.into_iter().map(Ok))
         .try_for_each_concurrent(None, |name| {
             let namespaces = namespaces.clone();
-            async move { delete(&namespaces, &name).await }
+            async move { delete(&namespaces, "namespace", &name).await }
         })
         .await
 }
 
-/// Deletes one object, and waits until it has gone.
-pub(super) async fn one<K>(api: &Api<K>, name: &str) -> Result<(), TargetError>
+/// Deletes one object of a kind, and waits until it has gone.
+pub(super) async fn one<K>(api: &Api<K>, kind: &str, name: &str) -> Result<(), TargetError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let step = || format!("deleting the {} {name}", K::kind(&()));
+    let step = || format!("deleting the {kind} {name}");
     let object = patiently(|| api.get(name)).await.map_err(|error| refused(step(), &error))?;
-    let parameters = DeleteParams::background();
-    match patiently(|| api.delete(name, &parameters)).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
-        Err(error) => return Err(refused(step(), &error)),
-    }
+    delete(api, kind, name).await?;
     let uid = object.uid().unwrap_or_default();
     let gone = await_condition(api.clone(), name, is_deleted(&uid));
     match tokio::time::timeout(DEADLINE, gone).await {
@@ -138,12 +133,16 @@ where
     }
 }
 
-async fn delete(namespaces: &Api<Namespace>, name: &str) -> Result<(), TargetError> {
+/// Asks for the deletion of an object. That it is being deleted already, or is gone, is no failure.
+async fn delete<K>(api: &Api<K>, kind: &str, name: &str) -> Result<(), TargetError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
     let parameters = DeleteParams::background();
-    match patiently(|| namespaces.delete(name, &parameters)).await {
+    match patiently(|| api.delete(name, &parameters)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-        Err(error) => Err(refused(format!("deleting the namespace {name}"), &error)),
+        Err(error) => Err(refused(format!("deleting the {kind} {name}"), &error)),
     }
 }
 

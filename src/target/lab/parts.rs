@@ -97,9 +97,7 @@ impl Parts {
         for pod in &world.pods {
             parts.new_link(&pod.id);
         }
-        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-        for endpoint in pods.chain(externals) {
+        for endpoint in world.endpoints() {
             parts.hosts.insert(endpoint.clone(), Host::new(endpoint)?);
         }
         for (index, external) in world.externals.iter().enumerate() {

@@ -22,7 +22,7 @@ pub(super) async fn recreate(
     subject: &Subject,
 ) -> Result<Vec<Newcomer>, TargetError> {
     let closed = || failed(format!("recreating the {subject}"), "the lab has been closed");
-    let ids: Vec<PodId> = world.pods.iter().map(|pod| &pod.id).filter(|id| subject.holds(id)).cloned().collect();
+    let ids: Vec<PodId> = world.held_by(subject).map(|pod| pod.id.clone()).collect();
     let released = shared.lanes.with(key, |parts| {
         let release = |id: &PodId| {
             let host = parts.hosts.remove(&Endpoint::Pod(id.clone()))?;
@@ -41,7 +41,7 @@ pub(super) async fn recreate(
     end_agents(former.iter_mut()).await?;
 
     readdress(shared, world, subject)?;
-    let pods: Vec<Pod> = world.pods.iter().filter(|pod| subject.holds(&pod.id)).cloned().collect();
+    let pods: Vec<Pod> = world.held_by(subject).cloned().collect();
     let newcomers =
         pods.iter().map(|pod| Newcomer { pod: pod.clone(), link: links[&pod.id].clone() }).collect::<Vec<_>>();
     let (shared_there, names, world, runtime) = (Arc::clone(shared), names.clone(), world.clone(), Handle::current());

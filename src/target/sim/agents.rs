@@ -41,9 +41,7 @@ impl Agents {
     pub(super) fn start(names: LaneNames, engine: Arc<Engine>) -> Self {
         let agents = Self { names, engine, processes: Mutex::default() };
         let world = agents.engine.world();
-        let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-        let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-        for endpoint in pods.chain(externals) {
+        for endpoint in world.endpoints() {
             let process = agents.process(&endpoint, 0);
             agents.lock().insert(endpoint, process);
         }

@@ -108,8 +108,7 @@ impl Lane for SimLane {
             }
             // Addresses stay: a network may give a new pod those of the one before it.
             Change::Recreate { subject } => {
-                let again = self.world.pods.iter().filter(|pod| subject.holds(&pod.id));
-                again.for_each(|pod| self.agents.replace(&Endpoint::Pod(pod.id.clone())));
+                self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }
             Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
         }

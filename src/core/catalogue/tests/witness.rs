@@ -31,8 +31,7 @@ const LIMITS: &str = "limits.yaml";
 
 fn flows(world: &World) -> Vec<Flow> {
     let pods = world.pods.iter().map(|pod| Endpoint::Pod(pod.id.clone()));
-    let externals = world.externals.iter().map(|external| Endpoint::External(external.id.clone()));
-    let ends: Vec<Endpoint> = pods.clone().chain(externals).collect();
+    let ends: Vec<Endpoint> = world.endpoints().collect();
     let mut flows = Vec::new();
     for from in pods {
         for to in ends.iter().filter(|to| **to != from) {
