@@ -7,10 +7,10 @@
 //! |---|---|---|---|
 //! | `PTrq` | 4 | `PTan` | 4 |
 //! | version, 1 | 1 | version, 1 | 1 |
-//! | zeros | 3 | length of the identity | 1 |
-//! | epoch | 4 | zeros | 2 |
-//! | flow | 4 | nonce of the request | 16 |
-//! | nonce | 16 | source address that was seen, IPv4 as mapped IPv6 | 16 |
+//! | 1 where more requests follow | 1 | length of the identity | 1 |
+//! | zeros | 2 | zeros | 2 |
+//! | epoch | 4 | nonce of the request | 16 |
+//! | flow | 4 | source address that was seen, IPv4 as mapped IPv6 | 16 |
 //! | zeros | 144 | its port | 2 |
 //! | | | identity, UTF-8, and zeros | 134 |
 
@@ -34,6 +34,8 @@ pub(crate) struct Request {
     pub(crate) epoch: u32,
     pub(crate) flow: u32,
     pub(crate) nonce: Nonce,
+    /// Whether others follow on the same connection.
+    pub(crate) more: bool,
 }
 
 /// What the receiver says.
@@ -46,16 +48,16 @@ pub(crate) struct Answer {
 
 impl Request {
     pub(crate) fn to_bytes(self) -> Packet {
-        let Self { epoch, flow, nonce } = self;
-        packet(&[&REQUEST, &[0; 3], &epoch.to_be_bytes(), &flow.to_be_bytes(), &nonce])
+        let Self { epoch, flow, nonce, more } = self;
+        packet(&[&REQUEST, &[more.into(), 0, 0], &epoch.to_be_bytes(), &flow.to_be_bytes(), &nonce])
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::over(bytes, REQUEST)?;
-        let [_, _, _] = reader.take()?;
+        let [more, _, _] = reader.take()?;
         let epoch = u32::from_be_bytes(reader.take()?);
         let flow = u32::from_be_bytes(reader.take()?);
-        Some(Self { epoch, flow, nonce: reader.take()? })
+        Some(Self { epoch, flow, nonce: reader.take()?, more: more == 1 })
     }
 }
 
@@ -121,8 +123,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_request_survives(epoch: u32, flow: u32, nonce: Nonce) {
-            let request = Request { epoch, flow, nonce };
+        fn a_request_survives(epoch: u32, flow: u32, nonce: Nonce, more: bool) {
+            let request = Request { epoch, flow, nonce, more };
             prop_assert_eq!(Request::parse(&request.to_bytes()), Some(request));
             prop_assert_eq!(Answer::parse(&request.to_bytes()), None);
         }

@@ -7,8 +7,9 @@ use std::future::Future;
 
 /// A network as one agent sees it.
 pub trait Net: Send + Sync + 'static {
-    /// One attempt on a flow: a new connection from a source port of its own, over after `flow.pace.deadline_ms` with
-    /// an outcome in any case. Dropped when the epoch ends.
+    /// One attempt on a flow: a new connection from a source port of its own, or a request on the flow's standing one.
+    /// Over after `flow.pace.deadline_ms` with an outcome in any case. Dropped when the epoch ends; a standing connection
+    /// outlives it.
     fn attempt(&self, flow: &ProbeFlow, epoch: u32) -> impl Future<Output = Outcome> + Send;
 
     /// Opens these ports, and answers probes on them from then on. Says which could not be opened.

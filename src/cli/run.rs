@@ -3,6 +3,7 @@
 use super::output::{GateArgs, OutputArgs};
 use super::settings::{Profile, RunSettings, UsageError};
 use super::values;
+use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ pub(super) struct RunArgs {
     /// A directory with cases of your own, beside the built-in ones
     #[arg(long, value_name = "DIR", env = "PAPERTIGER_CASE_DIR", hide_env = true, help_heading = "Cases")]
     case_dir: Option<PathBuf>,
+    /// Probe from and to the nodes' own network too (hostNetwork pods), to see what is left open there
+    #[arg(long, env = "PAPERTIGER_HOST_PROBES", hide_env = true, value_parser = BoolishValueParser::new())]
+    #[arg(help_heading = "Cases")]
+    host_probes: bool,
 
     /// How long a change may take until what is still wrong is a finding
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
@@ -59,13 +64,15 @@ pub(super) struct RunArgs {
 impl RunArgs {
     /// What the run is told to do.
     pub(super) fn into_settings(self) -> Result<RunSettings, UsageError> {
-        let Self { profile, cases, case_dir, settle, hold, timeout, lanes, seed, gate, output, record } = self;
+        let Self { profile, cases, case_dir, host_probes, settle, hold, timeout, lanes, seed, gate, output, record } =
+            self;
         let hold = hold.unwrap_or(profile.hold());
         check_pace(settle, hold, timeout)?;
         Ok(RunSettings {
             profile,
             cases,
             case_dir,
+            host_probes,
             settle,
             hold,
             timeout,

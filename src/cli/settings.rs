@@ -17,6 +17,8 @@ pub struct RunSettings {
     pub cases: Vec<String>,
     /// A directory with further cases.
     pub case_dir: Option<PathBuf>,
+    /// Whether pods on the nodes' own network probe too.
+    pub host_probes: bool,
     /// How long a step may take until what is still wrong is a finding.
     pub settle: Duration,
     /// How long what is right must stay right.

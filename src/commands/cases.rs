@@ -36,7 +36,7 @@ pub(super) fn run(command: CasesCommand) -> anyhow::Result<ExitStatus> {
     let text = match command {
         CasesCommand::List(CasesListArgs { profile, cases, case_dir, output }) => {
             let catalogue = catalogue::load(case_dir.as_deref())?;
-            let chosen = catalogue::select(&catalogue, &cases, profile)?;
+            let chosen = catalogue::select(&catalogue, &cases, profile, false)?;
             match output {
                 Form::Pretty => list(&chosen),
                 Form::Json => json(&chosen.iter().map(row).collect::<Vec<_>>())?,

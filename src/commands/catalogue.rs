@@ -1,7 +1,7 @@
 //! The catalogue as a command needs it: the embedded cases and, where the user has some, theirs.
 
 use crate::cli::{Profile, UsageError};
-use crate::core::catalogue::{self, Case, Catalogue};
+use crate::core::catalogue::{self, Case, Catalogue, Property};
 use anyhow::Context;
 use std::fs;
 use std::io;
@@ -33,11 +33,12 @@ fn read(directory: &Path) -> io::Result<Vec<(String, String)>> {
 }
 
 /// The cases that were asked for. Naming cases overrules the profile that was not asked for; a case that relies on what
-/// another one settles brings it along.
+/// another one settles brings it along, and so do pods on the nodes' network what there is to see there.
 pub(super) fn select(
     catalogue: &Catalogue,
     patterns: &[String],
     profile: Option<Profile>,
+    host_probes: bool,
 ) -> anyhow::Result<Vec<Case>> {
     let profile = profile.map(|profile| match profile {
         Profile::Quick => catalogue::Profile::Quick,
@@ -51,8 +52,9 @@ pub(super) fn select(
         .cloned()
         .collect();
     let settled = |chosen: &[Case], property| chosen.iter().any(|case| case.property == Some(property));
-    let open: Vec<_> = chosen.iter().filter_map(|case| case.requires).collect();
-    for property in open {
+    let open = chosen.iter().filter_map(|case| case.requires);
+    let wanted: Vec<Property> = open.chain(host_probes.then_some(Property::HostNetwork)).collect();
+    for property in wanted {
         if !settled(&chosen, property) {
             chosen.extend(catalogue.cases().iter().filter(|case| case.property == Some(property)).cloned());
         }

@@ -24,6 +24,7 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
         .iter()
         .map(|fault| fault.parse::<FaultAt>().map_err(|error| UsageError::new(format!("--fault: {error}"))))
         .collect::<Result<Vec<_>, _>>()?;
+    let host_probes = run.host_probes;
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, faults.iter().map(ToString::to_string).collect())?;
     job.settings.lanes = lanes.unwrap_or_else(default_lanes);
     let reporters = Reporters::open(&outputs)?;
@@ -34,7 +35,8 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
     let result = runtime.block_on(async {
         let interrupts = interrupts()?;
         let blueprint = Blueprint::embedded();
-        let options = LabOptions { nodes: size, faults, ..LabOptions::new(move |suffix| blueprint.world(suffix))? };
+        let options = LabOptions::new(move |suffix| blueprint.world(suffix))?;
+        let options = LabOptions { nodes: size, faults, host_probes, ..options };
         watch(LabTarget::new(options)?, job, reporters, gate, interrupts).await
     });
     runtime.shutdown_background();

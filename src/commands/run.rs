@@ -34,9 +34,10 @@ pub(super) struct Prepared {
 
 /// Reads the cases and draws what is drawn.
 pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Result<Prepared> {
-    let RunSettings { profile, cases, case_dir, settle, hold, timeout, lanes, seed, gate, outputs } = settings;
+    let RunSettings { profile, cases, case_dir, host_probes, settle, hold, timeout, lanes, seed, gate, outputs } =
+        settings;
     let catalogue = catalogue::load(case_dir.as_deref())?;
-    let cases = catalogue::select(&catalogue, &cases, Some(profile))?;
+    let cases = catalogue::select(&catalogue, &cases, Some(profile), host_probes)?;
     let job = Job {
         run: random_name(),
         token: random_token().context("cannot draw a secret for the agents")?,

@@ -21,10 +21,11 @@ const MOST_LANES: usize = 4;
 
 pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let VerifySettings { run, access, nodes, tolerate, image, pull_secret, keep, dry_run } = settings;
-    let (timeout, profile) = (run.timeout, run.profile);
+    let (timeout, profile, host_probes) = (run.timeout, run.profile, run.host_probes);
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
     let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
-    let options = ClusterOptions { run: job.run.clone(), expires, nodes, tolerate, image, pull_secret, keep };
+    let run = job.run.clone();
+    let options = ClusterOptions { run, expires, nodes, tolerate, image, pull_secret, keep, host_probes };
     // A run whose report cannot be written does not begin; a dry run writes none.
     let reporters = if dry_run { None } else { Some(Reporters::open(&outputs)?) };
     let runtime = runtime()?;

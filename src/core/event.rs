@@ -3,6 +3,7 @@
 //! Everything a verdict needs is in here, so a recorded log gives the same reports as the run itself. Times are
 //! microseconds since the run began, on the controller's monotonic clock.
 
+use crate::core::catalogue::Property;
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Flow, PodId};
 use crate::core::model::observation::Streak;
@@ -186,8 +187,9 @@ pub struct CaseStarted {
     pub covers: Vec<String>,
     /// Terms that can have no witness here, each with its reason.
     pub masked: Vec<Masked>,
-    /// Whether this case only observes what the specification leaves open.
-    pub property: bool,
+    /// What this case observes that the specification leaves open; it is never scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub property: Option<Property>,
     /// Whether it is scored only where the property that it relies on was observed.
     pub requires_property: bool,
     /// What the run had settled about open questions when it began.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -158,6 +158,10 @@ pub struct ProbeFlow {
     pub identity: String,
     /// When to try again.
     pub pace: Pace,
+    /// Every attempt is a request on one connection (for UDP, between the same two ports), which is opened once: no earlier
+    /// than in this epoch. A new connection for each attempt where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<u32>,
 }
 
 /// When a flow is tried again, in milliseconds. An attempt leaves entries in the nodes' connection tracking: one that ended

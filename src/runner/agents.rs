@@ -27,6 +27,8 @@ pub(super) struct Agents {
     news: Inbox,
     pub(super) clock: Clock,
     pub(super) epoch: u32,
+    /// The first epoch of the case that goes on: its standing connections are no older.
+    pub(super) case_epoch: u32,
     pub(super) question: u64,
     /// What each agent was told to probe in the epoch that goes on, in case it was not heard.
     pub(super) orders: BTreeMap<Endpoint, Vec<ProbeFlow>>,
@@ -65,6 +67,7 @@ impl Agents {
             news,
             clock: shared.clock,
             epoch: 0,
+            case_epoch: 0,
             question: 0,
             orders: BTreeMap::new(),
             asked: None,
@@ -122,6 +125,11 @@ impl Agents {
         }
         endpoints.iter().for_each(|endpoint| self.outage.over(endpoint));
         Ok(())
+    }
+
+    /// Another case begins.
+    pub(super) fn begin_case(&mut self) {
+        self.case_epoch = self.epoch + 1;
     }
 
     /// The world as these agents can speak in it: without SCTP where the kernel of one of them has none.

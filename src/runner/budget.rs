@@ -268,7 +268,7 @@ fn keeps_stopped<'a>(world: &'a World, cell: &'a Cell) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::core::event::Arrived;
-    use crate::core::model::flow::{Endpoint, Family, Flow, Path};
+    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path};
     use crate::core::model::observation::{Outcome, Streak};
     use crate::core::model::world::Node;
 
@@ -291,6 +291,7 @@ mod tests {
             family: Family::Ipv4,
             protocol,
             port,
+            connection: Connection::New,
         };
         Cell { flow, expected, streaks, arrived: None, alone: None }
     }

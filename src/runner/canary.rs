@@ -104,7 +104,7 @@ fn grow(streaks: &mut Vec<Streak>, next: Streak) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
     use crate::core::model::observation::Outcome;
 
     fn cell(expected: Answer, attempts: &[(bool, u32)]) -> Cell {
@@ -115,6 +115,7 @@ mod tests {
             family: Family::Ipv4,
             protocol: Protocol::Tcp,
             port: 8080,
+            connection: Connection::New,
         };
         let mut at_us = 0;
         let streaks = attempts.iter().map(|(through, count)| {

@@ -7,13 +7,14 @@ use super::clock::micros;
 use super::lane::Shared;
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
-use crate::core::catalogue::{Case, Instance};
+use crate::core::catalogue::{Case, Instance, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
+use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::change::{Change, Subject};
-use crate::core::model::flow::{Endpoint, Flow};
+use crate::core::model::flow::{Connection, Endpoint, Flow};
 use crate::core::model::world::{Pod, World};
-use crate::core::oracle::{Answer, Assumptions, decide};
+use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
 use tokio::time::Instant;
@@ -80,18 +81,15 @@ pub(super) async fn run<L: Lane>(
     for change in &setup {
         lane.apply(change).await?;
     }
-    let experiment = Experiment { world: case.narrow(lane.world().clone()), steps, removal, assumptions };
+    let (world, property) = (case.narrow(lane.world().clone()), case.property);
+    let experiment = Experiment { world, steps, removal, assumptions, property };
     let started = CaseStarted {
         lane: number,
         case: case.id.clone(),
         title: case.title.clone(),
         covers: case.covers.iter().map(ToString::to_string).collect(),
-        masked: case
-            .masked
-            .iter()
-            .map(|masked| Masked { term: masked.term.clone(), reason: masked.reason.clone() })
-            .collect(),
-        property: case.property.is_some(),
+        masked: masked(case, &experiment),
+        property,
         requires_property: case.requires.is_some(),
         assumptions,
         world: experiment.world.clone(),
@@ -100,6 +98,7 @@ pub(super) async fn run<L: Lane>(
     };
     shared.emit(Event::CaseStarted(Box::new(started.clone())));
     let flows = choose(&experiment, shared.settings.seed).await;
+    agents.begin_case();
 
     let world = experiment.world.clone();
     let (baseline, ended) = (Vec::new(), Vec::new());
@@ -113,8 +112,17 @@ pub(super) async fn run<L: Lane>(
     for change in &restore {
         lane.apply(change).await?;
     }
-    let assumptions = case.property.is_some().then(|| observe_property(&started, &ended, &settings));
+    let settles = property.is_some_and(Property::can_be_assumed);
+    let assumptions = settles.then(|| observe_property(&started, &ended, &settings));
     Ok(Finished { clean, assumptions })
+}
+
+/// The terms of a case that can have no witness, one by one.
+fn masked(case: &Case, experiment: &Experiment) -> Vec<Masked> {
+    let ids = experiment.terms().into_iter().map(|term| term.id());
+    ids.filter_map(|term| case.mask(&term).map(|mask| (mask.reason.clone(), term)))
+        .map(|(reason, term)| Masked { term, reason })
+        .collect()
 }
 
 /// Choosing flows is computation; it must not hold up the lanes that probe.
@@ -136,13 +144,18 @@ impl<L: Lane> Work<'_, L> {
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
             Phase::Baseline => flows.iter().collect(),
-            Phase::Step(_) | Phase::Removal => self.sound_flows(),
+            Phase::Step(_) => self.sound_flows(),
+            // A connection that was cut does not come back.
+            Phase::Removal => {
+                self.sound_flows().into_iter().filter(|flow| flow.connection == Connection::New).collect()
+            }
         };
         let cells: Vec<Cell> = {
-            let state = &self.experiment.states()[self.experiment.index(phase)];
+            let right = Reading::faithful(&self.experiment);
+            let index = self.experiment.index(phase);
             let cell = |flow: &&Flow| Cell {
                 flow: (*flow).clone(),
-                expected: decide(&state.policies, &state.world, flow, self.experiment.assumptions).answer,
+                expected: right.answer(index, flow),
                 streaks: Vec::new(),
                 arrived: None,
                 alone: None,

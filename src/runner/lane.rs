@@ -7,7 +7,7 @@ use super::case::{self, Finished};
 use super::clock::Clock;
 use super::settings::Settings;
 use super::turns::Turns;
-use crate::core::catalogue::Case;
+use crate::core::catalogue::{Case, Property};
 use crate::core::event::{Event, RunEvent};
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
@@ -62,8 +62,8 @@ impl Shared {
     ) -> Self {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
         // the answer goes last, so that nobody waits for it.
-        cases.sort_by_key(|case| (!case.canary, case.property.is_none(), case.requires.is_some()));
-        let open = cases.iter().any(|case| case.property.is_some());
+        cases.sort_by_key(|case| (!case.canary, !settles(case), case.requires.is_some()));
+        let open = cases.iter().any(settles);
         let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
         let (patience, _) = watch::channel(settings.settle);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
@@ -183,6 +183,11 @@ impl Shared {
     }
 }
 
+/// Whether other cases rely on what this one observes.
+fn settles(case: &Case) -> bool {
+    case.property.is_some_and(Property::can_be_assumed)
+}
+
 /// Works on cases until none is left. A lane that a case has spoiled is replaced.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
     while !shared.is_empty() {
@@ -200,7 +205,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                     Finished { clean: true, assumptions: None }
                 }
             };
-            if case.property.is_some() {
+            if settles(&case) {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());

@@ -6,7 +6,7 @@ use super::clock::micros;
 use super::link::{ANSWER_DEADLINE, Inbound};
 use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
 use crate::core::event::{Arrived, Cell, RunSettings};
-use crate::core::model::flow::{Endpoint, Flow, Protocol};
+use crate::core::model::flow::{Connection, Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
@@ -203,6 +203,10 @@ impl Agents {
                 protocol: cell.flow.protocol,
                 identity: identity(&self.suffix, &cell.flow.to),
                 pace: pace(cell),
+                standing: match cell.flow.connection {
+                    Connection::New => None,
+                    Connection::Standing => Some(self.case_epoch),
+                },
             });
         }
         for (endpoint, flows) in &self.orders {

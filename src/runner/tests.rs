@@ -142,8 +142,8 @@ fn scored() -> &'static [Scored] {
 fn expected(fault: &FaultAt, assumptions: Assumptions) -> BTreeSet<String> {
     let of_case = |Scored { case, experiment, flows }: &Scored| {
         let experiment = Experiment { assumptions, ..experiment.clone() };
-        let masked = |id: &String| case.masked.iter().any(|masked| masked.term == *id);
-        let terms = touched(&experiment, fault, flows).into_iter().map(|term| term.id()).filter(|id| !masked(id));
+        let terms =
+            touched(&experiment, fault, flows).into_iter().map(|term| term.id()).filter(|id| case.mask(id).is_none());
         terms.map(|term| format!("{}: {term}", case.id)).collect::<Vec<_>>()
     };
     scored().iter().flat_map(of_case).collect()
@@ -173,6 +173,34 @@ fn story(result: &RunResult) -> String {
     story
 }
 
+/// What a run tells of a property.
+fn of_property<'a>(result: &'a RunResult, property: &str) -> Vec<&'a str> {
+    let told = result.behaviours.iter().filter(|behaviour| behaviour.id.starts_with(property));
+    told.map(|behaviour| behaviour.text.as_str()).collect()
+}
+
+const GOES_ON: [&str; 2] = [
+    "a TCP connection that stood before a policy which denies it goes on",
+    "a UDP conversation between two ports that stood before a policy which denies it goes on",
+];
+
+#[test]
+fn connections_that_stood_are_cut_or_go_on_and_neither_is_scored() {
+    let named = |case: &Case| case.id == "standing-connections";
+    let cases = || all_cases().into_iter().filter(named).collect();
+    let observed = |options| {
+        let (result, _) = simulate(options, cases());
+        assert_eq!(result.cases[0].verdict, Verdict::Undefined);
+        of_property(&result, "standing-connections").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(observed(SimOptions::default()), GOES_ON);
+    let cuts = SimOptions { cuts_standing_connections: true, ..SimOptions::default() };
+    assert_eq!(observed(cuts), GOES_ON.map(|text| text.replace("goes on", "is cut")));
+    let late = SimOptions { cuts_standing_connections: true, ..with("slow") };
+    assert_eq!(observed(late), GOES_ON.map(|text| text.replace("goes on", "is cut")), "however late");
+    assert!(observed(with("no-engine")).is_empty(), "nothing was denied, so it says nothing that they go on");
+}
+
 #[test]
 fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
     for seed in [SEED, 1, 2, 901_643_088, 3_251_960_821] {
@@ -183,7 +211,12 @@ fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
         let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
         let dropped = ["TCP", "UDP", "SCTP"].map(|protocol| format!("blocked {protocol} is dropped without an answer"));
         assert_eq!(behaviours[..3], dropped);
-        assert_eq!(behaviours[3..], ["an `ipBlock` that holds a pod's address admits that pod"]);
+        assert_eq!(behaviours[3], "an `ipBlock` that holds a pod's address admits that pod");
+        assert_eq!(of_property(&result, "standing-connections"), GOES_ON);
+        let itself = "by its own Service and under a policy that allows nothing, gets through";
+        let hairpins = ["TCP", "UDP"].map(|protocol| format!("{protocol} of a pod to itself, {itself}"));
+        assert_eq!(of_property(&result, "hairpin"), hairpins);
+        assert_eq!(of_property(&result, "named-port-to-ip-block").len(), 2);
         assert_eq!(result.end, Some(RunEnd::Completed));
         assert!(matches!(events.last().unwrap().event, Event::RunEnded { .. }));
     }

@@ -82,7 +82,8 @@ async fn a_stream_that_is_cut_in_the_middle_of_an_epoch_costs_nothing() {
     let (_agent, port) = Agent::on_port("x/a");
     let silent = unread();
     let to = silent.local_addr().unwrap();
-    let flow = ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace: PACE };
+    let flow =
+        ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace: PACE, standing: None };
     let mut controller = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
     let FromAgent::Welcome { start, epoch: None, .. } = controller.say_hello(TOKEN).await else { panic!("no welcome") };
     controller.probe(3, vec![flow]).await;
@@ -138,11 +139,25 @@ async fn two_agents_find_out_what_is_open() {
     let mut flows = Vec::new();
     for (ip, port) in loopbacks.into_iter().flat_map(|ip| ports.map(|port| (ip, port))) {
         let (flow, protocol) = (u32::try_from(flows.len()).unwrap(), port.protocol);
-        flows.push(ProbeFlow { flow, to: (ip, port.port).into(), protocol, identity: identity.clone(), pace });
+        flows.push(ProbeFlow {
+            flow,
+            to: (ip, port.port).into(),
+            protocol,
+            identity: identity.clone(),
+            pace,
+            standing: None,
+        });
     }
     let silent = unread();
     let to = silent.local_addr().unwrap();
-    flows.push(ProbeFlow { flow: 4, to, protocol: Protocol::Udp, identity, pace: Pace { deadline_ms: 50, ..pace } });
+    flows.push(ProbeFlow {
+        flow: 4,
+        to,
+        protocol: Protocol::Udp,
+        identity,
+        pace: Pace { deadline_ms: 50, ..pace },
+        standing: None,
+    });
     sending.probe(1, flows).await;
 
     let seen = sending.until(1, |seen| seen.len() == 5 && seen.values().all(|streak| streak.count >= 5)).await;
@@ -176,7 +191,7 @@ async fn the_end_of_an_epoch_takes_no_deadline() {
     let silent = unread();
     let to = silent.local_addr().unwrap();
     let pace = Pace { deadline_ms: 999, ..PACE };
-    let flow = ProbeFlow { flow: 1, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace };
+    let flow = ProbeFlow { flow: 1, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace, standing: None };
     controller.probe(1, vec![flow]).await;
     let (silent, mut datagram) = (tokio::net::UdpSocket::from_std(silent).unwrap(), [0; 1]);
     silent.recv(&mut datagram).await.unwrap();

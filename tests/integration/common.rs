@@ -2,7 +2,7 @@
 
 use assert_cmd::Command;
 use papertiger::core::event::{Arrived, Cell, Phase, RunEnd, RunSettings, RunStarted, SCHEMA};
-use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use papertiger::core::model::observation::{Outcome, Streak};
 use papertiger::core::model::world::{self, ContainerPort, Namespace, Node, Pod, Service, World};
 use papertiger::core::oracle::Answer;
@@ -88,7 +88,7 @@ pub(crate) fn flows(world: &World) -> Vec<Flow> {
                 for path in [Path::PodIp, Path::ClusterIp] {
                     for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53)] {
                         let (from, to) = (Endpoint::Pod(from.id.clone()), Endpoint::Pod(to.id.clone()));
-                        flows.push(Flow { from, to, path, family, protocol, port });
+                        flows.push(Flow { from, to, path, family, protocol, port, connection: Connection::New });
                     }
                 }
             }

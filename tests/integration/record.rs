@@ -16,7 +16,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         title: "A title".into(),
         covers: vec!["egress".into()],
         masked: Vec::new(),
-        property: false,
+        property: None,
         requires_property: false,
         assumptions: Assumptions::default(),
         world: world(),

@@ -1,7 +1,7 @@
 //! The catalogue and the oracle, held against what Kubernetes' own end-to-end suite expects: `tests/data/upstream`.
 
 use papertiger::core::catalogue::{Case, Catalogue, furnished};
-use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
+use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protocol};
 use papertiger::core::model::state::State;
 use papertiger::core::model::world::{Labels, World};
 use papertiger::core::oracle::{Answer, Assumptions, answer};
@@ -113,7 +113,8 @@ fn matrix(state: &State, port: u16, protocol: Protocol) -> Vec<String> {
     let mark = |from: &Endpoint, to: &Endpoint| {
         let answers = [Family::Ipv4, Family::Ipv6].map(|family| {
             let (from, to) = (from.clone(), to.clone());
-            let flow = Flow { from, to, path: Path::PodIp, family, protocol, port: our_port(port) };
+            let (path, port, connection) = (Path::PodIp, our_port(port), Connection::New);
+            let flow = Flow { from, to, path, family, protocol, port, connection };
             answer(&state.policies, &state.world, &flow, Assumptions { ip_block_matches_pods: true })
         });
         match answers {

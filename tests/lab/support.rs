@@ -3,7 +3,7 @@
 use crate::stub::{self, PORTS};
 use papertiger::core::fault::FaultAt;
 use papertiger::core::model::change::{Change, PolicyName};
-use papertiger::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use papertiger::core::model::policy::{LabelSelector, Peer, Policy, PortMatch, PortRef, Rule};
 use papertiger::core::model::world::{
     ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World,
@@ -140,8 +140,8 @@ pub(crate) fn matrix(world: &World) -> Vec<Flow> {
                 }
                 for family in [Family::Ipv4, Family::Ipv6] {
                     for protocol in [Protocol::Tcp, Protocol::Udp] {
-                        let (from, to) = (from.clone(), to.clone());
-                        flows.push(Flow { from, to, path, family, protocol, port: PORTS[0] });
+                        let (from, to, connection) = (from.clone(), to.clone(), Connection::New);
+                        flows.push(Flow { from, to, path, family, protocol, port: PORTS[0], connection });
                     }
                 }
             }
@@ -161,6 +161,7 @@ pub(crate) fn flow(text: &str) -> Flow {
         family: if has("v6") { Family::Ipv6 } else { Family::Ipv4 },
         protocol: if has("udp") { Protocol::Udp } else { Protocol::Tcp },
         port: if has("81") { PORTS[1] } else { PORTS[0] },
+        connection: Connection::New,
     }
 }
 

@@ -7,6 +7,7 @@ mod bind;
 mod errors;
 mod limits;
 mod source_port;
+mod standing;
 mod tcp;
 mod udp;
 
@@ -23,6 +24,7 @@ use crate::core::model::observation::Outcome;
 use crate::core::wire::{ListenFailure, ListenPort, ProbeFlow};
 use limits::Limits;
 use source_port::SourcePorts;
+use standing::Standing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +35,9 @@ use tokio::time::Instant;
 
 /// How long a listener waits after the system could not serve it, most likely for want of file descriptors.
 const RETRY: Duration = Duration::from_millis(20);
+
+/// How many standing connections an agent answers at once: none takes away from what other attempts need.
+const STANDING: usize = 256;
 
 /// The sockets of one agent. Listeners close when it is dropped.
 pub struct Sockets {
@@ -48,6 +53,9 @@ struct Shared {
     arrivals: Arrivals,
     random: Random,
     ports: SourcePorts,
+    standing: Standing,
+    /// Standing connections that are answered at once.
+    answered: Semaphore,
 }
 
 /// An open port.
@@ -67,9 +75,16 @@ impl Sockets {
     /// Sockets that answer as `identity`.
     pub fn new(identity: String, clock: Clock) -> Self {
         let limits = Limits::of_this_process();
-        let (arrivals, random, ports) = (Arrivals::new(clock), Random::default(), SourcePorts::default());
+        let shared = Shared {
+            identity,
+            arrivals: Arrivals::new(clock),
+            random: Random::default(),
+            ports: SourcePorts::default(),
+            standing: Standing::default(),
+            answered: Semaphore::new(STANDING),
+        };
         Self {
-            shared: Arc::new(Shared { identity, arrivals, random, ports }),
+            shared: Arc::new(shared),
             listeners: Mutex::default(),
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits,
@@ -99,11 +114,13 @@ impl Sockets {
 
 impl Net for Sockets {
     async fn attempt(&self, flow: &ProbeFlow, epoch: u32) -> Outcome {
-        let request = Request { epoch, flow: flow.flow, nonce: self.shared.random.nonce() };
+        let (nonce, more) = (self.shared.random.nonce(), flow.standing.is_some());
+        let request = Request { epoch, flow: flow.flow, nonce, more };
         let deadline = Instant::now() + Duration::from_millis(flow.pace.deadline_ms.into());
-        match flow.protocol {
-            Protocol::Tcp | Protocol::Sctp => tcp::attempt(&self.shared, flow, request, deadline).await,
-            Protocol::Udp => udp::attempt(&self.shared, flow, request, deadline).await,
+        match (flow.standing, flow.protocol) {
+            (Some(since), _) => standing::attempt(&self.shared, flow, since, request, deadline).await,
+            (None, Protocol::Tcp | Protocol::Sctp) => tcp::attempt(&self.shared, flow, request, deadline).await,
+            (None, Protocol::Udp) => udp::attempt(&self.shared, flow, request, deadline).await,
         }
     }
 

@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 /// Longer than any sender waits for its answer.
 const CONNECTION: Duration = Duration::from_secs(2);
 
+/// Longer than a policy keeps a standing connection from saying anything.
+const STANDING: Duration = Duration::from_secs(600);
+
 /// One connection, given up before its first segment is sent again.
 pub(super) async fn attempt(shared: &Shared, flow: &ProbeFlow, request: Request, deadline: Instant) -> Outcome {
     let stream = match timeout_at(deadline, connect(shared, flow)).await {
@@ -42,7 +45,7 @@ pub(super) async fn attempt(shared: &Shared, flow: &ProbeFlow, request: Request,
     }
 }
 
-async fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<TcpStream, Outcome> {
+pub(super) async fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<TcpStream, Outcome> {
     let mut taken = None;
     for socket in sources(shared, flow) {
         match TcpSocket::from_std_stream(socket?.into()).connect(flow.to).await {
@@ -74,8 +77,12 @@ pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>,
                 let permit = Arc::clone(&connections).acquire_owned().await;
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    let _ = timeout(CONNECTION, answer(stream, source, &shared)).await;
+                    let mut stream = stream;
+                    let first = timeout(CONNECTION, answer(&mut stream, source, &shared)).await;
                     drop(permit);
+                    if let (Ok(Ok(Followed::Requests)), Ok(_permit)) = (first, shared.answered.try_acquire()) {
+                        go_on(stream, source, &shared).await;
+                    }
                 });
             }
             // The connection died while it waited, or descriptors ran out: neither may end the listener.
@@ -84,14 +91,28 @@ pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>,
     }
 }
 
-/// The sender ends the connection.
-async fn answer(mut stream: TcpStream, source: SocketAddr, shared: &Shared) -> std::io::Result<()> {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+/// What comes after a request.
+enum Followed {
+    /// The end, which is the sender's to bring about.
+    End,
+    /// Further requests.
+    Requests,
+}
+
+async fn answer(stream: &mut TcpStream, source: SocketAddr, shared: &Shared) -> std::io::Result<Followed> {
+    SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;
     let mut bytes = [0; LENGTH];
     stream.read_exact(&mut bytes).await?;
-    if let Some(request) = Request::parse(&bytes) {
-        stream.write_all(&shared.answer(request, source).to_bytes()).await?;
-        let _ended = stream.read(&mut bytes).await?;
+    let Some(request) = Request::parse(&bytes) else { return Ok(Followed::End) };
+    stream.write_all(&shared.answer(request, source).to_bytes()).await?;
+    if request.more {
+        return Ok(Followed::Requests);
     }
-    Ok(())
+    let _ended = stream.read(&mut bytes).await?;
+    Ok(Followed::End)
+}
+
+/// Answers what else is asked on a connection that stands.
+async fn go_on(mut stream: TcpStream, source: SocketAddr, shared: &Shared) {
+    while let Ok(Ok(Followed::Requests)) = timeout(STANDING, answer(&mut stream, source, shared)).await {}
 }

@@ -26,7 +26,7 @@ fn flow(protocol: Protocol, to: SocketAddr, deadline_ms: u32) -> ProbeFlow {
         through_ms: 100,
         through_max_ms: 1000,
     };
-    ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace }
+    ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace, standing: None }
 }
 
 /// Attempts that shall be answered have all the time there is.
@@ -94,6 +94,84 @@ async fn an_echo_names_the_source_that_it_saw() {
             assert_eq!(outcome, Outcome::Connected { source: ip }, "{protocol} {ip}");
         }
     }
+}
+
+fn standing(protocol: Protocol, to: SocketAddr, deadline_ms: u32, since: u32) -> ProbeFlow {
+    ProbeFlow { standing: Some(since), ..flow(protocol, to, deadline_ms) }
+}
+
+#[tokio::test]
+async fn attempts_on_a_standing_connection_share_it() {
+    for protocol in PROTOCOLS {
+        let (sender, receiver) = (sockets("x/a"), sockets("y/b"));
+        let port = open(&receiver, protocol).await;
+        for ip in LOOPBACKS {
+            let flow = standing(protocol, (ip, port).into(), 999, 5);
+            let attempts = futures_util::future::join_all((0..20).map(|_| sender.attempt(&flow, 6))).await;
+            assert_eq!(attempts, vec![Outcome::Connected { source: ip }; 20], "{protocol}");
+            let first = sources_seen(&receiver, protocol).await;
+            assert_eq!(sender.attempt(&flow, 7).await, Outcome::Connected { source: ip });
+            assert_eq!(sources_seen(&receiver, protocol).await, first, "another epoch is no reason to close it");
+            sender.attempt(&ProbeFlow { standing: Some(8), ..flow }, 8).await;
+            assert!(protocol == Protocol::Tcp || sources_seen(&receiver, protocol).await != first);
+        }
+    }
+}
+
+/// The last source port that a receiver of datagrams saw; nothing over TCP.
+async fn sources_seen(receiver: &Sockets, protocol: Protocol) -> HashSet<u16> {
+    receiver.drain().await;
+    receiver.arrivals().tell_again();
+    let ports = receiver.arrivals().take().into_iter().max_by_key(|arrival| arrival.last_us).into_iter();
+    ports.filter(|_| protocol == Protocol::Udp).map(|arrival| arrival.source.port()).collect()
+}
+
+/// Answers as y/b.
+fn answer_by_hand(stream: &mut TcpStream, request: Request) {
+    let answer = Answer { nonce: request.nonce, source: stream.peer_addr().unwrap(), identity: "y/b".to_owned() };
+    std::io::Write::write_all(stream, &answer.to_bytes()).unwrap();
+}
+
+fn request_by_hand(stream: &mut TcpStream) -> Request {
+    let mut packet: Packet = [0; LENGTH];
+    stream.read_exact(&mut packet).unwrap();
+    Request::parse(&packet).unwrap()
+}
+
+#[tokio::test]
+async fn a_standing_connection_survives_silence_and_is_not_opened_again_when_it_was_cut() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = listener.local_addr().unwrap();
+    let other_side = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let first = request_by_hand(&mut stream);
+        assert!(first.more);
+        answer_by_hand(&mut stream, first);
+        // The answer to the second comes with that to the third, too late.
+        let second = request_by_hand(&mut stream);
+        let third = request_by_hand(&mut stream);
+        answer_by_hand(&mut stream, second);
+        answer_by_hand(&mut stream, third);
+        request_by_hand(&mut stream);
+        drop(stream);
+        let (mut anew, _) = listener.accept().unwrap();
+        let request = request_by_hand(&mut anew);
+        answer_by_hand(&mut anew, request);
+        let _ended = anew.read(&mut [0]);
+    });
+    let sender = sockets("x/a");
+    let connected = Outcome::Connected { source: Ipv4Addr::LOCALHOST.into() };
+    let tried =
+        async |deadline_ms, since| sender.attempt(&standing(Protocol::Tcp, to, deadline_ms, since), since).await;
+    assert_eq!(tried(999, 1).await, connected);
+    assert_eq!(tried(50, 1).await, Outcome::TimedOut);
+    assert_eq!(tried(999, 1).await, connected);
+    assert_eq!(tried(999, 1).await, Outcome::Reset);
+    assert_eq!(tried(999, 1).await, Outcome::Reset, "it is over for good");
+    assert_eq!(tried(999, 2).await, connected, "but not for the next case");
+    drop(sender);
+    // Its socket closes when the runtime comes to it.
+    tokio::task::spawn_blocking(move || other_side.join().unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -195,7 +273,7 @@ async fn an_answer_to_another_request_is_ignored() {
 async fn arrivals_count_even_when_the_answer_is_lost() {
     let receiver = sockets("y/b");
     let port = open(&receiver, Protocol::Udp).await;
-    let request = Request { epoch: 4, flow: 9, nonce: [1; 16] };
+    let request = Request { epoch: 4, flow: 9, nonce: [1; 16], more: false };
     let mut source = None;
     for _ in 0..3 {
         let sender = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
@@ -219,7 +297,7 @@ async fn garbage_is_neither_counted_nor_answered() {
     let receiver = sockets("y/b");
     let port = open(&receiver, Protocol::Udp).await;
     let sender = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
-    let request = Request { epoch: 4, flow: 9, nonce: [1; 16] }.to_bytes();
+    let request = Request { epoch: 4, flow: 9, nonce: [1; 16], more: false }.to_bytes();
     for datagram in [&request[..LENGTH - 1], &[&request[..], &[0]].concat(), b"", &request] {
         sender.send_to(datagram, (LOOPBACKS[0], port)).await.unwrap();
     }

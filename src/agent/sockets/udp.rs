@@ -51,7 +51,7 @@ async fn exchange(shared: &Shared, flow: &ProbeFlow, request: Request) -> Outcom
 }
 
 /// Connecting a datagram socket sends nothing; it lets the kernel deliver ICMP errors.
-fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<UdpSocket, Outcome> {
+pub(super) fn connect(shared: &Shared, flow: &ProbeFlow) -> Result<UdpSocket, Outcome> {
     let mut taken = None;
     for socket in sources(shared, flow) {
         let socket = socket?;

@@ -61,7 +61,7 @@ pub(super) fn explain(case: &Case, form: Form) -> anyhow::Result<String> {
 }
 
 fn masked<'a>(case: &'a Case, term: &Term) -> Option<&'a str> {
-    case.masked.iter().find(|masked| masked.term == term.id()).map(|masked| masked.reason.as_str())
+    case.mask(&term.id()).map(|masked| masked.reason.as_str())
 }
 
 fn pretty(case: &Case, Explanation { flows, terms, noticed, unnoticed }: &Explanation) -> String {

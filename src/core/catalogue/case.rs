@@ -44,6 +44,13 @@ pub struct Case {
     pub on_request: Option<String>,
 }
 
+impl Case {
+    /// Why the term of this id can have no witness, if it cannot.
+    pub fn mask(&self, id: &str) -> Option<&Masked> {
+        self.masked.iter().find(|masked| masked.is_about(id))
+    }
+}
+
 /// One change of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

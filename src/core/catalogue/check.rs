@@ -56,6 +56,10 @@ impl<'a> Checker<'a> {
             let message = "a case that observes a property is never scored, so it requires none".to_owned();
             self.report(format!("{at}.requires"), message);
         }
+        if let Some(property) = case.requires.filter(|property| !property.can_be_assumed()) {
+            let message = format!("no case can rely on `{property}`: it is only told what was observed");
+            self.report(format!("{at}.requires"), message);
+        }
         if case.canary && (case.property.is_some() || case.requires.is_some()) {
             let message =
                 "the canary runs first and is scored, so it neither observes nor requires a property".to_owned();

@@ -14,6 +14,7 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("new-pods.yaml", include_str!("../../../probes/new-pods.yaml")),
     ("edges.yaml", include_str!("../../../probes/edges.yaml")),
     ("limits.yaml", include_str!("../../../probes/limits.yaml")),
+    ("open.yaml", include_str!("../../../probes/open.yaml")),
     ("upstream.yaml", include_str!("../../../probes/upstream.yaml")),
     ("canary.yaml", include_str!("../../../probes/canary.yaml")),
 ];

@@ -80,10 +80,24 @@ pub struct AlsoKnownAs {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masked {
-    /// The term's id.
+    /// The term's id. `[*]` in it stands for any index, so that it may be several terms.
     pub term: String,
     /// Why nothing can tell it from its absence.
     pub reason: String,
+}
+
+impl Masked {
+    /// Whether it is about the term of this id.
+    pub fn is_about(&self, id: &str) -> bool {
+        let mut pieces = self.term.split("[*]");
+        let first = pieces.next().and_then(|piece| id.strip_prefix(piece));
+        let rest = pieces.try_fold(first, |rest, piece| {
+            let (index, rest) = rest?.strip_prefix('[')?.split_once(']')?;
+            let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+            Some(is_index.then(|| rest.strip_prefix(piece)).flatten())
+        });
+        rest.flatten() == Some("")
+    }
 }
 
 /// One change: exactly one of `apply`, `replace`, `delete`, `relabel` and `recreate`.
@@ -152,4 +166,29 @@ fn one_change(schema: &mut schemars::Schema) {
 /// The JSON Schema of case files.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Family).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asterisk_stands_for_any_index() {
+        let table = [
+            ("x/p ingress[0].ports[0].port", "x/p ingress[0].ports[0].port", true),
+            ("x/p ingress[0].ports[0].port", "x/p ingress[0].ports[0]", false),
+            ("x/p ingress[0].ports[0]", "x/p ingress[0].ports[0].port", false),
+            ("x/p ingress[0].ports[*].port", "x/p ingress[0].ports[17].port", true),
+            ("x/p ingress[*].ports[*].port", "x/p ingress[0].ports[17].port", true),
+            ("x/p ingress[0].ports[*].port", "x/p ingress[1].ports[17].port", false),
+            ("x/p ingress[0].ports[*]", "x/p ingress[0].ports[17]", true),
+            ("x/p ingress[0].ports[*]", "x/p ingress[0].ports[17].port", false),
+            ("x/p ingress[0].ports[*]", "x/p ingress[0].ports[]", false),
+            ("[*]", "[x]", false),
+        ];
+        for (term, id, about) in table {
+            let masked = Masked { term: term.to_owned(), reason: String::new() };
+            assert_eq!(masked.is_about(id), about, "{term} {id}");
+        }
+    }
 }

@@ -13,7 +13,15 @@ pub fn furnished(suffix: &str, nodes: &[&str]) -> World {
 
 /// Spreads the pods over the nodes so that every namespace stands on several, and gives everything addresses.
 pub fn furnish(world: &mut World, nodes: &[String]) {
-    world.nodes = nodes.iter().map(|name| Node { name: name.clone(), addresses: Vec::new() }).collect();
+    let node = |(number, name): (u16, &String)| Node {
+        name: name.clone(),
+        // A simulation may have more nodes than a small network has addresses.
+        addresses: vec![
+            Ipv4Addr::from_bits(Ipv4Addr::new(172, 18, 0, 0).to_bits() + u32::from(number)).into(),
+            Ipv6Addr::new(0xfd00, 0x172, 0x18, 0, 0, 0, 0, number).into(),
+        ],
+    };
+    world.nodes = (1..).zip(nodes).map(node).collect();
     let namespaces: Vec<String> = world.namespaces.iter().map(|namespace| namespace.id.clone()).collect();
     let mut seen: Vec<usize> = vec![0; namespaces.len()];
     for (number, pod) in (2u8..).zip(&mut world.pods) {

@@ -2,6 +2,7 @@
 
 use super::case::{Action, Case};
 use super::template::Template;
+use super::words::Property;
 use crate::core::fault::{Fault, plan, reading::Reach, reading::Reading};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
@@ -10,7 +11,8 @@ use crate::core::oracle::Assumptions;
 impl Case {
     /// Why this case would prove nothing in `world`, which was made with `suffix`; `None` where it can be run.
     pub fn obstacle(&self, world: &World, suffix: &str) -> Option<String> {
-        self.missing_protocol(world).or_else(|| self.missing_host(world)).or_else(|| self.blindness(world, suffix))
+        let missing = self.missing_protocol(world).or_else(|| self.missing_host(world));
+        missing.or_else(|| self.missing_host_probes(world)).or_else(|| self.blindness(world, suffix))
     }
 
     /// Its flows are of a protocol that nobody can speak.
@@ -33,6 +35,12 @@ impl Case {
         })
     }
 
+    /// It is about pods on the nodes' own network, and there are none.
+    fn missing_host_probes(&self, world: &World) -> Option<String> {
+        let missing = self.property == Some(Property::HostNetwork) && !world.pods.iter().any(|pod| pod.host_network);
+        missing.then(|| "it needs pods on the nodes' own network, which --host-probes makes".to_owned())
+    }
+
     /// What is left of its policies in this world is such that no traffic can show whether it is enforced.
     fn blindness(&self, world: &World, suffix: &str) -> Option<String> {
         if self.property.is_some() {
@@ -41,13 +49,12 @@ impl Case {
         let experiment = self.experiment(world, suffix, Assumptions { ip_block_matches_pods: true });
         let flows = plan::candidates(&experiment.world);
         let faithful = Reading::faithful(&experiment);
-        let masked = |id: String| self.masked.iter().any(|masked| masked.term == id);
         let shows = |reading: &Reading| {
             (0..experiment.phases().len()).any(|phase| {
                 flows.iter().any(|flow| plan::differ(faithful.answer(phase, flow), reading.answer(phase, flow)))
             })
         };
-        let seeing = experiment.terms().iter().filter(|term| !masked(term.id())).any(|term| {
+        let seeing = experiment.terms().iter().filter(|term| self.mask(&term.id()).is_none()).any(|term| {
             let mut readings = Fault::ALL.into_iter().filter_map(|fault| experiment.reading(fault, Reach::Term(term)));
             readings.any(|reading| shows(&reading))
         });

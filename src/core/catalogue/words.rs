@@ -31,18 +31,40 @@ impl fmt::Display for Profile {
     }
 }
 
-/// What the specification leaves open and a run settles by observing it.
+/// What the specification leaves open and a run observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Property {
     /// An `ipBlock` that contains a pod's address admits that pod.
     IpBlockMatchesPods,
+    /// A policy applies to a pod that reaches itself through its own Service.
+    Hairpin,
+    /// A named port towards an `ipBlock` means the port of that name of the pod at the address.
+    NamedPortToIpBlock,
+    /// A connection that stood before a policy which denies it is cut.
+    StandingConnections,
+    /// A pod on its node's network counts as a pod, not as its node.
+    HostNetwork,
+}
+
+impl Property {
+    /// Whether other cases rely on it: the oracle can be told what was observed.
+    pub fn can_be_assumed(self) -> bool {
+        match self {
+            Self::IpBlockMatchesPods => true,
+            Self::Hairpin | Self::NamedPortToIpBlock | Self::StandingConnections | Self::HostNetwork => false,
+        }
+    }
 }
 
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::IpBlockMatchesPods => "ip-block-matches-pods",
+            Self::Hairpin => "hairpin",
+            Self::NamedPortToIpBlock => "named-port-to-ip-block",
+            Self::StandingConnections => "standing-connections",
+            Self::HostNetwork => "host-network",
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::Fault;
 use super::reading::{Reach, Reading};
 use super::term::{Term, terms};
+use crate::core::catalogue::Property;
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
 use crate::core::model::state::State;
@@ -20,6 +21,8 @@ pub struct Experiment {
     pub removal: Change,
     /// What the run has settled about open questions.
     pub assumptions: Assumptions,
+    /// What it observes that the specification leaves open.
+    pub property: Option<Property>,
 }
 
 impl Experiment {

@@ -4,22 +4,24 @@
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
 use super::{ChangeKind, Fault, Place, Term};
-use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
+use crate::core::catalogue::Property;
+use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::policy::Direction;
-use crate::core::model::world::World;
+use crate::core::model::world::{Pod, World};
 use crate::core::oracle::Answer;
 use crate::core::verdict::{Placement, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
 pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
-    let candidates = candidates(&experiment.world);
+    let mut candidates = candidates(&experiment.world);
+    candidates.extend(observed(experiment, &candidates));
     let answers = Answers::of(experiment, &candidates);
     let mut needs = Needs::new(&candidates);
     witness_needs(experiment, &candidates, &answers, &mut needs);
     discrimination_needs(experiment, &candidates, &answers, &mut needs);
-    if experiment.property_is_open(&answers) {
-        needs.add((0..candidates.len()).filter(|flow| answers.open(*flow)));
+    if experiment.property.is_some() {
+        property_needs(experiment, &candidates, &answers, &mut needs);
     }
     let costs: Vec<u64> = (0..candidates.len()).map(|flow| answers.cost(experiment, flow, &candidates[flow])).collect();
     let mut chosen = cover(&needs, &[], &costs, seed);
@@ -30,35 +32,61 @@ pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
     chosen.into_iter().map(|index| candidates[index].clone()).collect()
 }
 
-/// Every flow that can be dialled between two different endpoints of a world.
+/// Every flow that can be dialled between two different endpoints of a world, none of which is on a node's network.
 pub fn candidates(world: &World) -> Vec<Flow> {
     let mut flows = Vec::new();
-    for to in world.endpoints() {
-        for sender in world.pods.iter().filter(|pod| to.pod() != Some(&pod.id)) {
-            let from = Endpoint::Pod(sender.id.clone());
-            for family in [Family::Ipv4, Family::Ipv6] {
-                if world.address(&from, family).is_none() {
-                    continue;
-                }
-                for path in [Path::PodIp, Path::ClusterIp] {
-                    for port in world.ports(&to) {
-                        let flow = Flow {
-                            from: from.clone(),
-                            to: to.clone(),
-                            path,
-                            family,
-                            protocol: port.protocol,
-                            port: port.port,
-                        };
-                        if world.dial(&flow).is_some() {
-                            flows.push(flow);
-                        }
-                    }
-                }
-            }
+    for to in world.endpoints().filter(|to| !world.is_on_host(to)) {
+        for sender in world.pods.iter().filter(|pod| !pod.host_network && to.pod() != Some(&pod.id)) {
+            flows.extend(between(world, &sender.id.clone().into(), &to));
         }
     }
     flows
+}
+
+/// Every flow that can be dialled from one endpoint to another.
+fn between(world: &World, from: &Endpoint, to: &Endpoint) -> Vec<Flow> {
+    let families = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| world.address(from, *family).is_some());
+    let ways = families.flat_map(|family| [Path::PodIp, Path::ClusterIp].map(|path| (family, path)));
+    let flows = ways.flat_map(|(family, path)| {
+        world.ports(to).iter().map(move |port| Flow {
+            from: from.clone(),
+            to: to.clone(),
+            path,
+            family,
+            protocol: port.protocol,
+            port: port.port,
+            connection: Connection::New,
+        })
+    });
+    flows.filter(|flow| world.dial(flow).is_some()).collect()
+}
+
+/// The flows on which a property shows that are none between two different endpoints over new connections.
+fn observed(experiment: &Experiment, candidates: &[Flow]) -> Vec<Flow> {
+    match experiment.property {
+        Some(Property::Hairpin) => {
+            let mut flows: Vec<Flow> = candidates
+                .iter()
+                .filter(|flow| flow.path == Path::ClusterIp)
+                .map(|flow| Flow { from: flow.to.clone(), ..flow.clone() })
+                .collect();
+            flows.sort_unstable();
+            flows.dedup();
+            flows
+        }
+        Some(Property::StandingConnections) => {
+            candidates.iter().map(|flow| Flow { connection: Connection::Standing, ..flow.clone() }).collect()
+        }
+        Some(Property::HostNetwork) => {
+            let world = &experiment.world;
+            let (hosts, pods): (Vec<&Pod>, Vec<&Pod>) = world.pods.iter().partition(|pod| pod.host_network);
+            let ends = hosts.iter().flat_map(|host| pods.iter().flat_map(|pod| [(*host, *pod), (*pod, *host)]));
+            let flows = ends.flat_map(|(from, to)| between(world, &from.id.clone().into(), &to.id.clone().into()));
+            // By a Service a node's packets may come from another address than its own.
+            flows.filter(|flow| flow.path == Path::PodIp).collect()
+        }
+        Some(Property::IpBlockMatchesPods | Property::NamedPortToIpBlock) | None => Vec::new(),
+    }
 }
 
 /// The scope that a flow is in.
@@ -100,12 +128,6 @@ impl Answers {
     }
 }
 
-impl Experiment {
-    fn property_is_open(&self, answers: &Answers) -> bool {
-        !self.assumptions.ip_block_matches_pods && (0..answers.right[0].len()).any(|flow| answers.open(flow))
-    }
-}
-
 fn table(experiment: &Experiment, reading: &Reading, candidates: &[Flow]) -> Vec<Vec<Answer>> {
     (0..experiment.phases().len())
         .map(|phase| candidates.iter().map(|flow| reading.answer(phase, flow)).collect())
@@ -115,6 +137,33 @@ fn table(experiment: &Experiment, reading: &Reading, candidates: &[Flow]) -> Vec
 /// Whether two answers cannot both be right.
 pub(crate) fn differ(one: Answer, other: Answer) -> bool {
     matches!((one, other), (Answer::Allow, Answer::Deny) | (Answer::Deny, Answer::Allow))
+}
+
+/// What the specification leaves open is looked at on each port in each pair of a scope's parts.
+fn property_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
+    let open = || (0..candidates.len()).filter(|flow| answers.open(*flow));
+    let ports: BTreeSet<u16> = open().map(|flow| candidates[flow].port).collect();
+    for port in ports {
+        let on_port = open().filter(|flow| candidates[*flow].port == port);
+        add_by_pair(experiment, candidates, on_port, usize::MAX, needs);
+    }
+}
+
+/// One need for each pair of a scope's parts that some of these flows are in; no more than so many.
+fn add_by_pair(
+    experiment: &Experiment,
+    candidates: &[Flow],
+    flows: impl Iterator<Item = usize>,
+    wanted: usize,
+    needs: &mut Needs,
+) {
+    let mut by_pair: BTreeMap<[Option<usize>; 4], Vec<usize>> = BTreeMap::new();
+    for flow in flows {
+        for pair in pairs(scope(&experiment.world, &candidates[flow])) {
+            by_pair.entry(pair).or_default().push(flow);
+        }
+    }
+    by_pair.into_values().take(wanted).for_each(|flows| needs.add(flows));
 }
 
 /// Every way of ignoring a term needs a witness for each pair of a scope's parts: over IPv6 by ClusterIP, by ClusterIP
@@ -133,15 +182,9 @@ fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers
                         && (right == Answer::Deny || denied.beside(&term, phase, *flow, &candidates[*flow]))
                 })
             });
-            let mut by_pair: BTreeMap<[Option<usize>; 4], Vec<usize>> = BTreeMap::new();
-            for flow in witnesses {
-                for pair in pairs(scope(&experiment.world, &candidates[flow])) {
-                    by_pair.entry(pair).or_default().push(flow);
-                }
-            }
             // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
             let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
-            by_pair.into_values().take(wanted).for_each(|flows| needs.add(flows));
+            add_by_pair(experiment, candidates, witnesses, wanted, needs);
         }
     }
 }
@@ -215,7 +258,7 @@ fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &
     }
 }
 
-/// A denied flow needs one beside it that must connect: from the same sender and to the same receiver where the case
+/// A flow that may be blocked needs one beside it that must connect: from the same sender and to the same receiver where the case
 /// leaves such, and between the same nodes. An allowed flow needs one beside it that must be blocked, by the same pod's
 /// isolation.
 fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: &[usize], needs: &mut Needs) {
@@ -230,7 +273,7 @@ fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: 
                 }));
             };
             match flow.1 {
-                Answer::Deny => {
+                Answer::Deny | Answer::Undefined(_) => {
                     beside(Answer::Allow, &|other, denied| other.path == denied.path && other.from == denied.from);
                     beside(Answer::Allow, &|other, denied| other.path == denied.path && other.to == denied.to);
                     beside(Answer::Allow, &|other, denied| other.path == denied.path && nodes(other) == nodes(denied));
@@ -239,7 +282,6 @@ fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: 
                     beside(Answer::Deny, &|other, allowed| other.to == allowed.to);
                     beside(Answer::Deny, &|other, allowed| other.from == allowed.from);
                 }
-                Answer::Undefined(_) => {}
             }
         }
     }

@@ -176,7 +176,8 @@ impl Reading {
                 oracle::answer(policies, world, flow, self.assumptions)
             }
             Selection::First | Selection::FirstFor { .. } | Selection::NotIsolating { .. } => {
-                oracle::both([Direction::Egress, Direction::Ingress].map(|direction| self.side(phase, flow, direction)))
+                let sides = [Direction::Egress, Direction::Ingress].map(|direction| self.side(phase, flow, direction));
+                oracle::over(flow.connection, oracle::both(sides))
             }
         }
     }

@@ -81,6 +81,17 @@ impl fmt::Display for Path {
     }
 }
 
+/// Over which connections a flow is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// Over a new one each time: what policies speak of.
+    #[default]
+    New,
+    /// Over one that stands since before the first policy.
+    Standing,
+}
+
 /// One end of a flow, by the name that cases and reports use: `x/a`, `node:n1` or `external:echo`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -220,10 +231,24 @@ pub struct Flow {
     pub protocol: Protocol,
     /// The receiver's own port, that is after any Service has rewritten it (1 to 65535).
     pub port: u16,
+    /// Over which connections it is tried.
+    #[serde(default, skip_serializing_if = "Flow::is_usual")]
+    pub connection: Connection,
+}
+
+impl Flow {
+    fn is_usual(connection: &Connection) -> bool {
+        *connection == Connection::New
+    }
 }
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} → {} {} {} over {} by {}", self.from, self.to, self.protocol, self.port, self.family, self.path)
+        let Self { from, to, path, family, protocol, port, connection } = self;
+        write!(f, "{from} → {to} {protocol} {port} over {family} by {path}")?;
+        match connection {
+            Connection::New => Ok(()),
+            Connection::Standing => f.write_str(" on a standing connection"),
+        }
     }
 }

@@ -198,6 +198,11 @@ impl World {
         }
     }
 
+    /// Whether an endpoint is a pod on its node's network.
+    pub fn is_on_host(&self, endpoint: &Endpoint) -> bool {
+        endpoint.pod().and_then(|id| self.pod(id)).is_some_and(|pod| pod.host_network)
+    }
+
     /// The node that an endpoint stands on; a host outside stands on none.
     pub fn node_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
         match endpoint {

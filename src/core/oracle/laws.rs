@@ -1,8 +1,8 @@
 //! Laws that hold whatever the policies are, tried on every flow of a small world.
 
 use super::sample::{any_policy, flows, policies, rule, world, worlds};
-use super::{Answer, Assumptions, both, decide, naive, selects};
-use crate::core::model::flow::Flow;
+use super::{Answer, Assumptions, Undefined, both, decide, naive, selects};
+use crate::core::model::flow::{Connection, Flow};
 use crate::core::model::policy::{Direction, Policy, Rule};
 use crate::core::model::world::World;
 use proptest::prelude::*;
@@ -173,6 +173,16 @@ proptest! {
             if !matches!(answer, Answer::Undefined(_)) {
                 prop_assert_eq!(super::answer(&policies, &world, &flow, SETTLED), answer, "{}", flow);
             }
+        }
+    }
+
+    #[test]
+    fn of_a_standing_connection_only_its_end_is_open(world in worlds(), policies in policies()) {
+        for flow in flows(&world) {
+            let new = answer(&policies, &world, &flow);
+            let standing = answer(&policies, &world, &Flow { connection: Connection::Standing, ..flow.clone() });
+            let left = if new == Answer::Deny { Answer::Undefined(Undefined::StandingConnection) } else { new };
+            prop_assert_eq!(standing, left, "{}", flow);
         }
     }
 

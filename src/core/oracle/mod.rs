@@ -5,7 +5,8 @@
 //! match open, the doubt is carried along (`fit`) and becomes the answer only if it decides: a rule that allows anyway,
 //! or the other side's denial, outweighs it.
 //!
-//! Answers hold for new connections after all policies have been handled.
+//! Answers hold after all policies have been handled: for new connections, and for one that stands already as far as
+//! nothing denies it.
 
 mod end;
 mod fit;
@@ -29,7 +30,7 @@ pub use undefined::Undefined;
 use self::end::Ends;
 use self::side::Side;
 use crate::core::model::change::PolicyName;
-use crate::core::model::flow::{Flow, PodId};
+use crate::core::model::flow::{Connection, Flow, PodId};
 use crate::core::model::policy::{Direction, Policy};
 use crate::core::model::world::World;
 use serde::{Deserialize, Serialize};
@@ -87,15 +88,15 @@ pub fn decide(policies: &[Policy], world: &World, flow: &Flow, assumptions: Assu
             side.because(policies, its_answer, &mut because);
         }
     }
-    Decision { answer, because }
+    Decision { answer: over(flow.connection, answer), because }
 }
 
 /// The answer of [`decide`] without its reasons: allocates nothing.
 pub fn answer(policies: &[Policy], world: &World, flow: &Flow, assumptions: Assumptions) -> Answer {
-    both(sides(world, flow, assumptions).map(|side| side.answer(policies)))
+    over(flow.connection, both(sides(world, flow, assumptions).map(|side| side.answer(policies))))
 }
 
-/// What the specification says of one side of `flow`: the sender's egress or the receiver's ingress.
+/// What the specification says of new connections on one side of `flow`: the sender's egress or the receiver's ingress.
 pub fn side(
     policies: &[Policy],
     world: &World,
@@ -127,6 +128,14 @@ pub fn both([egress, ingress]: [Answer; 2]) -> Answer {
         (Answer::Deny, _) | (_, Answer::Deny) => Answer::Deny,
         (open @ Answer::Undefined(_), Answer::Allow | Answer::Undefined(_)) => open,
         (Answer::Allow, other @ (Answer::Allow | Answer::Undefined(_))) => other,
+    }
+}
+
+/// What an answer for new connections means for these.
+pub fn over(connection: Connection, answer: Answer) -> Answer {
+    match (connection, answer) {
+        (Connection::Standing, Answer::Deny) => Answer::Undefined(Undefined::StandingConnection),
+        (Connection::New | Connection::Standing, answer) => answer,
     }
 }
 

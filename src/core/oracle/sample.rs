@@ -1,6 +1,6 @@
 //! A world of three namespaces with three pods each, and generators of policies over it, for tests.
 
-use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use crate::core::model::manifest::NetworkPolicy;
 use crate::core::model::policy::{
     Direction, LabelSelector, Operator, Peer, Policy, PortMatch, PortRef, Requirement, Rule,
@@ -95,7 +95,8 @@ pub(crate) fn policy(namespace: &str, name: &str, spec: &str) -> Policy {
     manifest.validate().unwrap_or_else(|e| panic!("{spec}: {e:?}"))
 }
 
-/// `x/a y/b tcp 8080`, and then `ipv6` or a path where they are not IPv4 and the pod's own address.
+/// `x/a y/b tcp 8080`, and then `ipv6`, a path or `standing` where they are not IPv4, the pod's own address and new
+/// connections.
 pub(crate) fn flow(text: &str) -> Flow {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [from, to, protocol, port, rest @ ..] = words.as_slice() else { panic!("`{text}` is no flow") };
@@ -111,6 +112,7 @@ pub(crate) fn flow(text: &str) -> Flow {
             other => panic!("`{other}` is no protocol"),
         },
         port: port.parse().unwrap(),
+        connection: Connection::New,
     };
     for word in rest {
         match *word {
@@ -118,7 +120,8 @@ pub(crate) fn flow(text: &str) -> Flow {
             "cluster-ip" => flow.path = Path::ClusterIp,
             "node-port" => flow.path = Path::NodePort,
             "load-balancer" => flow.path = Path::LoadBalancer,
-            other => panic!("`{other}` is neither family nor path"),
+            "standing" => flow.connection = Connection::Standing,
+            other => panic!("`{other}` is neither family, path nor connection"),
         }
     }
     flow
@@ -145,7 +148,8 @@ pub(crate) fn flows(world: &World) -> Vec<Flow> {
     for from in &ends {
         for to in ends.iter().filter(|to| from.pod().or(to.pod()).is_some()) {
             for (path, family, protocol, port) in ways {
-                flows.push(Flow { from: from.clone(), to: to.clone(), path, family, protocol, port });
+                let (from, to, connection) = (from.clone(), to.clone(), Connection::New);
+                flows.push(Flow { from, to, path, family, protocol, port, connection });
             }
         }
     }

@@ -6,8 +6,7 @@ use std::fmt;
 /// Why the specification leaves a flow open: observed and reported, never scored.
 ///
 /// Some of what it leaves open cannot be asked here, because a [`Flow`](crate::core::model::flow::Flow) cannot say it:
-/// ICMP and other traffic above or below TCP, UDP and SCTP; connections that stood before a change; destinations by
-/// DNS name; and whether a denial drops or rejects: [`Answer::Deny`](super::Answer::Deny) covers both.
+/// ICMP and other traffic above or below TCP, UDP and SCTP; destinations by DNS name; and whether a denial drops or rejects: [`Answer::Deny`](super::Answer::Deny) covers both.
 ///
 /// Where several leave the same side of a flow open, the first in this order is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,13 +32,16 @@ pub enum Undefined {
     /// One end is terminating or has completed. Policies speak of pods that run; whether a pod that ends still is a
     /// subject or a peer, and whose its address is, depends on the moment.
     NotRunning,
+    /// A policy denies a connection that stood before it. Whether it is cut is the engine's choice (website #43438, k8s
+    /// #120525).
+    StandingConnection,
     /// The world does not hold one end of the flow, or not its address.
     UnknownEnd,
 }
 
 impl Undefined {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::IpBlockContainsPod,
         Self::NamedPortWithoutPod,
         Self::AfterNat,
@@ -47,6 +49,7 @@ impl Undefined {
         Self::HostNetwork,
         Self::OwnNode,
         Self::NotRunning,
+        Self::StandingConnection,
         Self::UnknownEnd,
     ];
 }
@@ -63,6 +66,7 @@ impl fmt::Display for Undefined {
             Self::HostNetwork => "whether a pod on its node's network counts as a pod or as its node is left open",
             Self::OwnNode => "whether egress policies apply from a pod to its own node is left open",
             Self::NotRunning => "whether policies apply to a pod that is terminating or has completed is left open",
+            Self::StandingConnection => "whether a policy cuts connections that stood before it is left open",
             Self::UnknownEnd => "one end of the flow, or its address, is not known",
         })
     }

@@ -75,6 +75,7 @@ impl<'a> Evidence<'a> {
             steps: started.steps.clone(),
             removal: started.removal.clone(),
             assumptions: started.assumptions,
+            property: started.property,
         };
         let faithful = Reading::faithful(&experiment);
         let phases = experiment.phases();

@@ -4,7 +4,7 @@ use super::case::{Evidence, contradicts};
 use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::policy::Direction;
-use crate::core::oracle::{Answer, both};
+use crate::core::oracle::{Answer, both, over};
 
 /// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
 const NODES: usize = 8;
@@ -195,7 +195,8 @@ impl<'a> Facts<'a> {
     fn predicts(&self, sides: impl Fn(usize, usize) -> Sides) -> bool {
         self.cells.iter().enumerate().all(|(cell, (_, flow, through))| {
             let (egress, ingress) = sides(cell, *flow);
-            !contradicts(both([egress, ingress]), *through)
+            let answer = over(self.evidence.flows[*flow].flow.connection, both([egress, ingress]));
+            !contradicts(answer, *through)
         })
     }
 }

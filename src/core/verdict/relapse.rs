@@ -100,7 +100,7 @@ fn through(cell: &Cell) -> impl Iterator<Item = &Streak> {
 mod tests {
     use super::*;
     use crate::core::event::Arrived;
-    use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
     use crate::core::model::observation::Outcome;
     use Answer::{Allow, Deny};
 
@@ -124,6 +124,7 @@ mod tests {
             family: Family::Ipv4,
             protocol: Protocol::Udp,
             port: 8080,
+            connection: Connection::New,
         };
         let clean = [open(1, 0, 0)];
         let baseline = Attempts { streaks: &clean, arrived: None };

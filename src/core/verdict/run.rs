@@ -12,7 +12,7 @@ use crate::core::event::{
     CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested,
 };
 use crate::core::model::change::Change;
-use crate::core::model::flow::PodId;
+use crate::core::model::flow::{Connection, PodId};
 use crate::core::model::world::Pod;
 use crate::core::oracle::{Answer, Assumptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +81,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         verdict,
         diagnoses: diagnoses.of_run,
         features,
-        behaviours: behaviour::observed(&cases, log.settled),
+        behaviours: behaviour::observed(&cases, &evidence, log.settled),
         cases,
         nodes,
         notes: log.notes,
@@ -157,8 +157,8 @@ struct Judged<'a> {
 fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged<'a> {
     let started = evidence.run.started;
     let mut nodes = Vec::new();
-    let mut doubt = evidence.run.intrusion.as_ref().filter(|_| !started.property);
-    let terms: Vec<_> = if started.property {
+    let mut doubt = evidence.run.intrusion.as_ref().filter(|_| started.property.is_none());
+    let terms: Vec<_> = if started.property.is_some() {
         Vec::new()
     } else {
         evidence
@@ -175,7 +175,7 @@ fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged
             .collect()
     };
     let disturbed = evidence.run.intrusion.as_ref().map(|doubt| doubt.why.clone());
-    let (verdict, reason) = if started.property {
+    let (verdict, reason) = if started.property.is_some() {
         let open = "the specification leaves this open: observed, not scored".to_owned();
         (Verdict::Undefined, Some(disturbed.unwrap_or(open)))
     } else if started.requires_property && started.assumptions == Assumptions::default() {
@@ -380,5 +380,6 @@ pub fn is_clean(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSetti
     let removal = evidence.experiment.index(Phase::Removal);
     (0..evidence.flows.len())
         .filter(|flow| evidence.flows[*flow].unproven.is_none())
+        .filter(|flow| evidence.flows[*flow].flow.connection == Connection::New)
         .all(|flow| evidence.through(removal, flow) == Some(true))
 }

@@ -265,7 +265,7 @@ pub fn unproven(cell: &Cell) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
     use crate::core::oracle::Undefined;
     use Answer::{Allow, Deny};
 
@@ -293,6 +293,7 @@ mod tests {
             family: Family::Ipv4,
             protocol: Protocol::Udp,
             port: 8080,
+            connection: Connection::New,
         };
         Cell { flow, expected, streaks, arrived: None, alone: None }
     }

@@ -34,8 +34,9 @@ fn pace() -> impl Strategy<Value = Pace> {
 }
 
 fn probe_flow() -> impl Strategy<Value = ProbeFlow> {
-    (any::<u32>(), address(), protocol(), any::<String>(), pace())
-        .prop_map(|(flow, to, protocol, identity, pace)| ProbeFlow { flow, to, protocol, identity, pace })
+    (any::<u32>(), address(), protocol(), any::<String>(), pace(), any::<Option<u32>>()).prop_map(
+        |(flow, to, protocol, identity, pace, standing)| ProbeFlow { flow, to, protocol, identity, pace, standing },
+    )
 }
 
 fn to_agent() -> impl Strategy<Value = ToAgent> {

@@ -2,7 +2,7 @@
 
 use super::{v1, words};
 use crate::core::event::{Phase, RunEnd, RunSettings};
-use crate::core::model::flow::{Endpoint, Family, Flow, Path, Protocol};
+use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
@@ -242,7 +242,7 @@ impl From<Verdict> for words::Verdict {
 
 impl From<&Flow> for v1::Flow {
     fn from(flow: &Flow) -> Self {
-        let Flow { from, to, path, family, protocol, port } = flow;
+        let Flow { from, to, path, family, protocol, port, connection } = flow;
         Self {
             from: from.to_string(),
             to: to.to_string(),
@@ -250,6 +250,7 @@ impl From<&Flow> for v1::Flow {
             family: (*family).into(),
             protocol: (*protocol).into(),
             port: *port,
+            standing: *connection == Connection::Standing,
         }
     }
 }

@@ -237,6 +237,9 @@ pub struct Flow {
     pub protocol: Protocol,
     /// The receiver's own port.
     pub port: u16,
+    /// Whether it is tried over a connection that stood before the first policy; `false` where it is absent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub standing: bool,
 }
 
 /// Consecutive attempts with the same outcome.

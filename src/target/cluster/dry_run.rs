@@ -60,7 +60,9 @@ impl ClusterTarget {
                 append(text, &format!("{lane}; its data, those of the original, are left out here"), &copy)?;
             }
             for pod in pods {
-                append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;
+                if !pod.host_network {
+                    append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;
+                }
                 let (arch, suffix) = (arch(&pod.node), names.suffix());
                 let set = objects::replica_set(&maker.tag, &maker.style, world, pod, arch, &suffix, &names.token);
                 append(text, &lane, &set)?;

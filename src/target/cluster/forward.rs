@@ -1,7 +1,6 @@
 //! A control stream through the API server's port-forward.
 
 use super::errors::{failed, refused};
-use super::names::CONTROL_PORT;
 use crate::target::TargetError;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -19,10 +18,10 @@ pub(super) struct Forward {
 
 impl Forward {
     /// Opens a stream. Whether the agent listens shows only when it is spoken to.
-    pub(super) async fn open(pods: &Api<Pod>, name: &str) -> Result<Self, TargetError> {
+    pub(super) async fn open(pods: &Api<Pod>, name: &str, port: u16) -> Result<Self, TargetError> {
         let step = || format!("opening a port-forward to the pod {name}");
-        let mut forwarder = pods.portforward(name, &[CONTROL_PORT]).await.map_err(|error| refused(step(), &error))?;
-        let stream = forwarder.take_stream(CONTROL_PORT).ok_or_else(|| failed(step(), "it has no stream"))?;
+        let mut forwarder = pods.portforward(name, &[port]).await.map_err(|error| refused(step(), &error))?;
+        let stream = forwarder.take_stream(port).ok_or_else(|| failed(step(), "it has no stream"))?;
         Ok(Self { stream, forwarder })
     }
 }

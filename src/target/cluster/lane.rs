@@ -3,9 +3,11 @@
 use super::errors::{advised, failed, patiently, refused};
 use super::foreign::Watch;
 use super::forward::Forward;
+use super::names::CONTROL_PORT;
 use super::objects::{network_policy, read_policy};
 use super::open::{Maker, create};
 use super::remove;
+use crate::core::catalogue::control_port;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::Endpoint;
 use crate::core::model::policy::Policy;
@@ -195,24 +197,33 @@ where
     Ok(object.labels().clone())
 }
 
-/// The way to the agents of a lane: port-forwards to its pods, by namespace and name.
+/// The way to the agents of a lane: port-forwards to its pods.
 #[derive(Clone)]
 pub struct ClusterDial {
     client: Client,
-    pods: Arc<BTreeMap<Endpoint, (String, String)>>,
+    pods: Arc<BTreeMap<Endpoint, Address>>,
+}
+
+/// Where an agent waits for its controller.
+struct Address {
+    namespace: String,
+    pod: String,
+    port: u16,
 }
 
 impl Dial for ClusterDial {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TargetError> {
         let step = || format!("connecting to the agent of {endpoint}");
-        let Some((namespace, name)) = self.pods.get(endpoint) else {
+        let Some(Address { namespace, pod: name, port }) = self.pods.get(endpoint) else {
             return Err(TargetError::gone(step(), "there is none"));
         };
         let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
         // The pod's controller may have put another in its place, under another name: that one proves nothing.
         let pod = pods.get_opt(name).await.map_err(|error| refused(step(), &error))?;
         match pod {
-            Some(pod) if pod.metadata.deletion_timestamp.is_none() => Ok(Box::new(Forward::open(&pods, name).await?)),
+            Some(pod) if pod.metadata.deletion_timestamp.is_none() => {
+                Ok(Box::new(Forward::open(&pods, name, *port).await?))
+            }
             Some(_) | None => Err(TargetError::gone(step(), format!("the pod {namespace}/{name} was deleted"))),
         }
     }
@@ -238,7 +249,9 @@ impl Lane for ClusterLane {
     fn dial(&self) -> ClusterDial {
         let pods = self.world.pods.iter().filter_map(|pod| {
             let namespace = self.world.namespace(&pod.id.namespace)?;
-            Some((Endpoint::Pod(pod.id.clone()), (namespace.name.clone(), pod.name.clone())))
+            let port = control_port(pod, CONTROL_PORT);
+            let address = Address { namespace: namespace.name.clone(), pod: pod.name.clone(), port };
+            Some((Endpoint::Pod(pod.id.clone()), address))
         });
         ClusterDial { client: self.client(), pods: Arc::new(pods.collect()) }
     }

@@ -24,7 +24,7 @@ pub use placement::NodeChoice;
 pub use remove::Remains;
 pub use rights::{CLEANUP_RIGHTS, PULL_SECRET_RIGHTS, RIGHTS, Right};
 
-use crate::core::catalogue::Blueprint;
+use crate::core::catalogue::{Blueprint, add_host_probes};
 use crate::core::event::Untested;
 use crate::core::model::world::{Node, World};
 use crate::target::{Alert, LaneNames, Target, TargetError};
@@ -69,6 +69,8 @@ pub struct ClusterOptions {
     pub pull_secret: Option<String>,
     /// Whether everything is left where it is at the end.
     pub keep: bool,
+    /// Whether pods on the nodes' own network probe too.
+    pub host_probes: bool,
 }
 
 /// A cluster.
@@ -104,7 +106,11 @@ impl ClusterTarget {
         let tolerations: Vec<core::Toleration> = options.tolerate.iter().map(|text| nodes::toleration(text)).collect();
         let runs_on = |arch: &str| options.image.is_some() || program::executable(arch).is_some();
         let survey = Survey::of(&nodes.items, &pods.items, &tolerations, runs_on);
-        let (candidates, untested) = options.nodes.choose(survey)?;
+        let (mut candidates, untested) = options.nodes.choose(survey)?;
+        if options.host_probes {
+            // A lane has three pods on a node, and this is a fourth.
+            candidates.iter_mut().for_each(|node| node.room = node.room * 3 / 4);
+        }
         let placement = Placement::new(&blueprint, &candidates)?;
 
         let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
@@ -157,6 +163,9 @@ impl ClusterTarget {
         world.externals.clear();
         world.nodes.clone_from(&self.nodes);
         self.placement.place(&mut world, lane.lane);
+        if self.options.host_probes {
+            add_host_probes(&mut world, &lane.suffix(), lane.lane);
+        }
         world
     }
 

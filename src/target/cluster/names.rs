@@ -31,6 +31,13 @@ pub(super) const NAMESPACE_LABELS: [(&str, &str); 6] = [
     ("kuma.io/sidecar-injection", "disabled"),
 ];
 
+/// Pod Security for the namespace of the pods on the nodes' own network, which no other level admits.
+pub(super) const HOST_NAMESPACE_LABELS: [(&str, &str); 3] = [
+    ("pod-security.kubernetes.io/enforce", "privileged"),
+    ("pod-security.kubernetes.io/warn", "privileged"),
+    ("pod-security.kubernetes.io/audit", "privileged"),
+];
+
 pub(super) const NAMESPACE_ANNOTATIONS: [(&str, &str); 1] = [("linkerd.io/inject", "disabled")];
 
 pub(super) const POD_LABELS: [(&str, &str); 3] = [

@@ -5,6 +5,7 @@
 
 use super::names::{self, CONTROL_PORT, Tag};
 use crate::agent::TOKEN_VARIABLE;
+use crate::core::catalogue::{HOSTS, control_port};
 use crate::core::model::manifest;
 use crate::core::model::policy::Policy;
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, Namespace, Pod, World};
@@ -71,6 +72,9 @@ pub(super) fn namespace(tag: &Tag, namespace: &Namespace) -> core::Namespace {
     labels.extend(namespace.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
     labels.remove(NAMESPACE_NAME_LABEL);
     labels.extend(owned(&names::NAMESPACE_LABELS));
+    if namespace.id == HOSTS {
+        labels.extend(owned(&names::HOST_NAMESPACE_LABELS));
+    }
     meta.annotations.get_or_insert_default().extend(owned(&names::NAMESPACE_ANNOTATIONS));
     core::Namespace { metadata: meta, ..core::Namespace::default() }
 }
@@ -175,7 +179,8 @@ fn pod_spec(style: &PodStyle, pod: &Pod, arch: &str, suffix: &str, token: &str) 
     };
     let carried = command.is_some();
     let identity = identity(suffix, &pod.id.clone().into());
-    let arguments = ["agent", "--identity", &identity, "--control", &CONTROL_PORT.to_string()].map(str::to_owned);
+    let arguments = ["agent", "--identity", &identity, "--control", &control_port(pod, CONTROL_PORT).to_string()]
+        .map(str::to_owned);
     let container = core::Container {
         name: names::CONTAINER.to_owned(),
         image: Some(image.clone()),
@@ -187,7 +192,8 @@ fn pod_spec(style: &PodStyle, pod: &Pod, arch: &str, suffix: &str, token: &str) 
             value: Some(token.to_owned()),
             ..core::EnvVar::default()
         }]),
-        ports: Some(pod.ports.iter().map(container_port).collect()),
+        // Ports that are named on a node's own network count as taken there, and are not to be.
+        ports: (!pod.host_network).then(|| pod.ports.iter().map(container_port).collect()),
         resources: Some(core::ResourceRequirements {
             requests: Some(REQUEST.quantities()),
             limits: Some(LIMIT.quantities()),
@@ -218,6 +224,7 @@ fn pod_spec(style: &PodStyle, pod: &Pod, arch: &str, suffix: &str, token: &str) 
         automount_service_account_token: Some(false),
         dns_policy: Some("Default".to_owned()),
         enable_service_links: Some(false),
+        host_network: pod.host_network.then_some(true),
         image_pull_secrets: style
             .pull_secret
             .as_ref()

@@ -91,7 +91,7 @@ impl Maker {
     }
 
     async fn services(&self, world: &World) -> Result<Vec<(PodId, Service)>, TargetError> {
-        let services = world.pods.iter().filter_map(|pod| {
+        let services = world.pods.iter().filter(|pod| !pod.host_network).filter_map(|pod| {
             let namespace = world.namespace(&pod.id.namespace)?;
             let object = objects::service(&self.tag, namespace, pod);
             Some(async move {
@@ -345,14 +345,14 @@ fn read_back(pod: &mut crate::core::model::world::Pod, object: &Pod) {
         pod.node = node;
     }
     pod.addresses = status.pod_ips.iter().flatten().filter_map(|ip| ip.ip.parse().ok()).collect();
-    // A port that admission has taken away is no port that a policy can name.
+    // A port that admission has taken away is no port that a policy can name. On a node's network none is named.
     let kept: BTreeSet<String> = spec
         .containers
         .iter()
         .flat_map(|container| container.ports.iter().flatten())
         .filter_map(|port| port.name.clone())
         .collect();
-    pod.ports.retain(|port| kept.contains(&port.name));
+    pod.ports.retain(|port| pod.host_network || kept.contains(&port.name));
 }
 
 /// Creates an object and gives it as it was stored. One that a lost answer has created already is read instead.

@@ -47,6 +47,11 @@ impl Host {
         let netns = Arc::new(Netns::host(endpoint.to_string())?);
         Ok(Self { endpoint, netns, agent: None })
     }
+
+    /// One that shares the network of its node.
+    pub(super) fn of_node(endpoint: Endpoint, node: &Node) -> Self {
+        Self { endpoint, netns: Arc::clone(&node.netns), agent: None }
+    }
 }
 
 /// Connects pods to their node: a cable each, a route to each, and no need to ask for hardware addresses.

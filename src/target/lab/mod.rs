@@ -47,6 +47,8 @@ pub struct LabOptions {
     pub nodes: usize,
     /// What shall be wrong with it.
     pub faults: Vec<FaultAt>,
+    /// Whether pods on the nodes' own network probe too.
+    pub host_probes: bool,
     /// How long its nodes shall remember connections, where the kernel lets them be told.
     pub tracking: Tracking,
     /// The program that is an agent when its first argument is `agent`.
@@ -59,16 +61,18 @@ impl LabOptions {
     /// Two nodes that forget soon, no faults, this very program as the agent.
     pub fn new(world: impl Fn(&str) -> World + Send + Sync + 'static) -> Result<Self, TargetError> {
         let agent = std::env::current_exe().map_err(|error| failed("finding this program", error))?;
-        Ok(Self { nodes: 2, faults: Vec::new(), tracking: TRACKING, agent, world: Arc::new(world) })
+        let world = Arc::new(world);
+        Ok(Self { nodes: 2, faults: Vec::new(), host_probes: false, tracking: TRACKING, agent, world })
     }
 }
 
 impl fmt::Debug for LabOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, faults, tracking, agent, world: _ } = self;
+        let Self { nodes, faults, host_probes, tracking, agent, world: _ } = self;
         f.debug_struct("LabOptions")
             .field("nodes", nodes)
             .field("faults", faults)
+            .field("host_probes", host_probes)
             .field("tracking", tracking)
             .field("agent", agent)
             .finish()
@@ -129,7 +133,7 @@ impl LabTarget {
 
     /// The network of a node, or `None` if there is no such node.
     pub fn node_network(&self, name: &str) -> Option<&Netns> {
-        self.shared.topology.nodes.iter().find(|node| node.name == name).map(|node| &node.netns)
+        self.shared.topology.nodes.iter().find(|node| node.name == name).map(|node| &*node.netns)
     }
 }
 

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::host::{self, Host, PodPlan};
 use super::topology::Node;
 use super::{Shared, failed, has, lock, services};
+use crate::core::catalogue::add_host_probes;
 use crate::core::fault::Fault;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::{self, Pod, Service, World};
@@ -92,13 +93,20 @@ impl Parts {
         runtime: &Handle,
     ) -> Result<(Self, World), TargetError> {
         let mut world = (shared.options.world)(&names.suffix());
-        let key = place(&mut world, shared)?;
+        let key = place(&mut world, shared, names)?;
         let mut parts = Self { key, hosts: BTreeMap::new(), links: BTreeMap::new(), cables: 0, engine: None };
-        for pod in &world.pods {
+        for pod in world.pods.iter().filter(|pod| !pod.host_network) {
             parts.new_link(&pod.id);
         }
+        let nodes = &shared.topology.nodes;
         for endpoint in world.endpoints() {
-            parts.hosts.insert(endpoint.clone(), Host::new(endpoint)?);
+            let node =
+                nodes.iter().find(|node| world.is_on_host(&endpoint) && world.node_of(&endpoint) == Some(&node.name));
+            let host = match node {
+                Some(node) => Host::of_node(endpoint.clone(), node),
+                None => Host::new(endpoint.clone())?,
+            };
+            parts.hosts.insert(endpoint, host);
         }
         for (index, external) in world.externals.iter().enumerate() {
             let host = &parts.hosts[&Endpoint::External(external.id.clone())];
@@ -151,7 +159,7 @@ impl Parts {
             let rules = tables.map(|table| format!("table inet {table}\ndelete table inet {table}\n"));
             node.load(&rules.concat())
         });
-        let nodes = shared.topology.nodes.iter().map(|node| &node.netns);
+        let nodes = shared.topology.nodes.iter().map(|node| &*node.netns);
         for netns in nodes.chain([&shared.topology.fabric]) {
             let removed = netns.netlink(async |links| links.remove_group(self.key).await);
             result = result.and(removed);
@@ -161,7 +169,7 @@ impl Parts {
 }
 
 /// Gives everything in a world its node, addresses and Services. Returns the lane's key.
-fn place(world: &mut World, shared: &Shared) -> Result<u32, TargetError> {
+fn place(world: &mut World, shared: &Shared, names: &LaneNames) -> Result<u32, TargetError> {
     let nodes = &shared.topology.nodes;
     let mut given = lock(&shared.lanes.given);
     let outside = given.addresses.outside()?;
@@ -184,6 +192,9 @@ fn place(world: &mut World, shared: &Shared) -> Result<u32, TargetError> {
         let addresses = given.addresses.service()?.to_vec();
         pod.service = Some(Service { name: pod.name.clone(), addresses });
     }
+    if shared.options.host_probes {
+        add_host_probes(world, &names.suffix(), names.lane);
+    }
     Ok(given.keys)
 }
 
@@ -197,7 +208,7 @@ pub(super) fn connect_pods(
 ) -> Result<(), TargetError> {
     on_every_node(&shared.topology.nodes, |node| {
         let mut new = Vec::new();
-        for pod in pods.iter().filter(|pod| pod.node == node.name) {
+        for pod in pods.iter().filter(|pod| pod.node == node.name && !pod.host_network) {
             let netns = Arc::clone(&hosts[&Endpoint::Pod(pod.id.clone())].netns);
             new.push((PodPlan { link: links[&pod.id].clone(), addresses: both(&pod.addresses)? }, netns));
         }

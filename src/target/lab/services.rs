@@ -6,6 +6,9 @@ use crate::core::model::world::World;
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// Marks a packet of a pod to its own Service.
+const HAIRPIN: &str = "0x4000";
+
 /// The pod whose new connections vanish under [`Fault::DeadReceiver`], and whose addresses somebody else answers at under
 /// [`Fault::WrongIdentity`].
 pub(super) fn victim() -> PodId {
@@ -28,10 +31,16 @@ pub(super) fn rules(table: &str, world: &World, faults: &[FaultAt], node: &str) 
         let _infallible = write!(
             text,
             "  map {ip}_services {{\n    type {kind} . inet_proto . inet_service : {kind} . inet_service\n    \
+             elements = {{\n{}    }}\n  }}\n  set {ip}_hairpins {{\n    type {kind} . {kind}\n    \
              elements = {{\n{}    }}\n  }}\n  chain {ip}_prerouting {{\n    \
              type nat hook prerouting priority dstnat; policy accept;\n    \
-             dnat {ip} to {ip} daddr . meta l4proto . th dport map @{ip}_services\n  }}\n",
-            elements.join("")
+             {ip} saddr . {ip} daddr @{ip}_hairpins meta mark set {HAIRPIN}\n    \
+             dnat {ip} to {ip} daddr . meta l4proto . th dport map @{ip}_services\n  }}\n  \
+             chain {ip}_postrouting {{\n    type nat hook postrouting priority srcnat; policy accept;\n    \
+             meta nfproto {} meta mark {HAIRPIN} masquerade\n  }}\n",
+            elements.join(""),
+            hairpins(world, family).join(""),
+            family.to_string().to_lowercase(),
         );
     }
     for fault in faults.iter().filter(|fault| here(fault, node)) {
@@ -86,6 +95,20 @@ fn elements(world: &World, family: Family) -> Vec<String> {
         }
     }
     elements
+}
+
+/// Pods with their own Services' addresses. No pod takes a packet that comes from its own address, so what it sends to
+/// itself by its Service must come from another.
+fn hairpins(world: &World, family: Family) -> Vec<String> {
+    let of_family = |address: &&IpAddr| Family::of(**address) == family;
+    let mut lines = Vec::new();
+    for pod in &world.pods {
+        let fronts = || pod.service.iter().flat_map(|service| &service.addresses).filter(of_family);
+        for backend in pod.addresses.iter().filter(of_family) {
+            lines.extend(fronts().map(|front| format!("      {backend} . {front},\n")));
+        }
+    }
+    lines
 }
 
 fn impostor_rules(world: &World, scope: Option<&Scope>) -> String {

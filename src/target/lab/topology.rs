@@ -7,7 +7,7 @@ use super::netns::Netns;
 use crate::target::TargetError;
 use ipnet::IpNet;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The bridge that all nodes and all hosts outside are plugged into.
 const BRIDGE: &str = "br0";
@@ -34,7 +34,7 @@ pub(super) struct Node {
     /// Its own addresses.
     pub(super) addresses: [IpAddr; 2],
     /// Its network.
-    pub(super) netns: Netns,
+    pub(super) netns: Arc<Netns>,
     /// Held while rules are loaded: the kernel would make a second loader start again.
     pub(super) loading: Mutex<()>,
 }
@@ -104,7 +104,7 @@ impl Node {
     fn new(number: NodeNumber) -> Result<Self, TargetError> {
         let name = format!("n{number}");
         Ok(Self {
-            netns: Netns::router(&name)?,
+            netns: Arc::new(Netns::router(&name)?),
             name,
             number,
             addresses: addresses::node(number),

@@ -6,7 +6,7 @@ use crate::core::fault::plan::scope;
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Fault, FaultAt};
 use crate::core::model::change::Change;
-use crate::core::model::flow::{Endpoint, Family, Flow, Path, PodId, Protocol};
+use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::state::State;
 use crate::core::model::world::{ContainerPort, World};
@@ -29,10 +29,14 @@ pub struct SimOptions {
     pub families: Vec<Family>,
     /// Whether there are hosts outside.
     pub externals: bool,
+    /// Whether there are pods on the nodes' own network.
+    pub host_probes: bool,
     /// Whether its kernels have SCTP.
     pub sctp: bool,
     /// What is wrong with it.
     pub faults: Vec<FaultAt>,
+    /// Whether a policy cuts connections that stood before it.
+    pub cuts_standing_connections: bool,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
     /// A time in which it forgets what it was told.
@@ -51,8 +55,10 @@ impl Default for SimOptions {
             nodes: 2,
             families: vec![Family::Ipv4, Family::Ipv6],
             externals: true,
+            host_probes: false,
             sctp: true,
             faults: Vec::new(),
+            cuts_standing_connections: false,
             delay: Duration::from_millis(100),
             lapse: None,
             services_after: Duration::ZERO,
@@ -108,6 +114,8 @@ pub(super) struct Engine {
     faults: Vec<FaultAt>,
     /// Whether the kernels have SCTP.
     pub(super) sctp: bool,
+    /// Whether a policy cuts connections that stood before it.
+    pub(super) cuts: bool,
     /// Those of the faults that are the engine's; at most eight.
     engines: Vec<FaultAt>,
     delay: Duration,
@@ -178,6 +186,7 @@ impl Engine {
             world,
             faults,
             sctp: options.sctp,
+            cuts: options.cuts_standing_connections,
             engines,
             delay: options.delay,
             opened: Instant::now(),
@@ -204,8 +213,10 @@ impl Engine {
     /// The flow that a sender means by dialling an address.
     pub(super) fn flow(&self, from: &Endpoint, to: SocketAddr, protocol: Protocol) -> Option<Flow> {
         let family = Family::of(to.ip());
-        let flow =
-            |endpoint: Endpoint, path, port| Flow { from: from.clone(), to: endpoint, path, family, protocol, port };
+        let flow = |to: Endpoint, path, port| {
+            let (from, connection) = (from.clone(), Connection::New);
+            Flow { from, to, path, family, protocol, port, connection }
+        };
         for pod in &self.world.pods {
             let endpoint = Endpoint::Pod(pod.id.clone());
             if pod.addresses.contains(&to.ip()) {

@@ -12,7 +12,7 @@ mod net;
 pub use engine::{Lapse, Lapsed, SimOptions};
 pub use intrusion::Intrusion;
 
-use crate::core::catalogue::{Blueprint, furnish};
+use crate::core::catalogue::{Blueprint, add_host_probes, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
@@ -79,6 +79,9 @@ impl Target for SimTarget {
     async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
         furnish(&mut world, &self.nodes());
+        if self.options.host_probes {
+            add_host_probes(&mut world, &names.suffix(), names.lane);
+        }
         self.options.bare(&mut world);
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
         let mut events = JoinSet::new();

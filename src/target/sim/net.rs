@@ -5,8 +5,9 @@ use crate::agent::{Arrivals, Clock, Net};
 use crate::core::model::flow::{Endpoint, Family, Protocol};
 use crate::core::model::observation::Outcome;
 use crate::core::wire::{ListenFailure, ListenPort, ProbeFlow};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a packet is on its way there and back.
@@ -21,20 +22,27 @@ pub(super) struct SimNet {
     endpoint: Endpoint,
     engine: Arc<Engine>,
     arrivals: Arc<Arrivals>,
+    /// The connections that stand: since which epoch, where to.
+    standing: Arc<Mutex<BTreeSet<(u32, SocketAddr, Protocol)>>>,
 }
 
 impl SimNet {
     pub(super) fn new(endpoint: Endpoint, engine: Arc<Engine>) -> Self {
-        Self { endpoint, engine, arrivals: Arc::new(Arrivals::new(Clock::start())) }
+        Self { endpoint, engine, arrivals: Arc::new(Arrivals::new(Clock::start())), standing: Arc::default() }
     }
 
     /// What comes of an attempt, or nothing when no answer comes.
     fn deliver(&self, probe: &ProbeFlow, epoch: u32) -> Option<Outcome> {
         let flow = self.engine.flow(&self.endpoint, probe.to, probe.protocol)?;
         let source = self.engine.world().address(&self.endpoint, Family::of(probe.to.ip()))?;
-        if !self.engine.passes(&flow) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = probe.standing.map(|since| (since, probe.to, probe.protocol));
+        let kept = connection.is_some_and(|connection| standing.contains(&connection)) && !self.engine.cuts;
+        if !kept && !self.engine.passes(&flow) {
             return None;
         }
+        standing.extend(connection);
+        drop(standing);
         let (answering, receiver) = self.engine.receiver(&flow.to)?;
         let lost = |packets: usize| (0..packets).any(|_| self.engine.loses());
         match probe.protocol {

@@ -273,6 +273,7 @@ fn cases_that_are_wrong_as_a_whole() {
             said(&format!("{HEAD}  steps:\n    - apply:\n{POLICY}").replace("a-case", "A_case")),
             said(&format!("{HEAD}  steps:\n    - apply:\n{POLICY}").replace("[ingress]", "[]")),
             said(&format!("{HEAD}  canary: true\n  requires: ip-block-matches-pods\n  steps:\n    - apply:\n{POLICY}")),
+            said(&format!("{HEAD}  requires: hairpin\n  steps:\n    - apply:\n{POLICY}")),
         ]),
         @"
         broken.yaml:1:3: case A_case: id: `A_case` is no id: write lower-case words joined by hyphens
@@ -280,6 +281,8 @@ fn cases_that_are_wrong_as_a_whole() {
         broken.yaml:4:3: case a-case: covers: a case covers at least one feature
 
         broken.yaml:5:3: case a-case: canary: the canary runs first and is scored, so it neither observes nor requires a property
+
+        broken.yaml:5:3: case a-case: requires: no case can rely on `hairpin`: it is only told what was observed
         "
     );
     let sound = format!("{HEAD}  steps:\n    - apply:\n{POLICY}");

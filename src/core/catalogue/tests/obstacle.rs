@@ -1,13 +1,22 @@
 //! Cases that cannot be run everywhere.
 
 use super::{CASES, world};
+use crate::core::catalogue::{add_host_probes, furnished};
 use crate::core::model::flow::{PodId, Protocol};
 
 #[test]
 fn a_whole_world_is_in_nobodys_way() {
+    let mut world = furnished("k3f9", &["n1"]);
+    add_host_probes(&mut world, "k3f9", 0);
     for case in CASES.cases() {
-        assert_eq!(case.obstacle(&world(), "k3f9"), None, "{}", case.id);
+        assert_eq!(case.obstacle(&world, "k3f9"), None, "{}", case.id);
     }
+}
+
+#[test]
+fn a_case_about_pods_on_the_nodes_network_needs_some() {
+    let obstacle = CASES.case("host-network").unwrap().obstacle(&world(), "k3f9");
+    insta::assert_snapshot!(obstacle.unwrap(), @"it needs pods on the nodes' own network, which --host-probes makes");
 }
 
 #[test]

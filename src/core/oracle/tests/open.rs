@@ -205,6 +205,20 @@ fn what_is_undefined_surfaces_only_where_it_decides() {
             ..ROW
         },
         Row {
+            says: "Established connections when policy or labels change: implementation-defined.",
+            policies: &[X_INGRESS],
+            flows: &[
+                ("y/a x/a tcp 8080", DENY),
+                ("y/a x/a tcp 8080 standing", open(Undefined::StandingConnection)),
+                ("y/a x/a udp 8080 ipv6 standing", open(Undefined::StandingConnection)),
+                ("x/a y/a tcp 8080 standing", ALLOW),
+                ("y/a z/a tcp 8080 standing", ALLOW),
+                // What is open for new connections is for this reason open, whatever stood before.
+                ("x/a x/a tcp 8080 cluster-ip standing", open(Undefined::Hairpin)),
+            ],
+            ..ROW
+        },
+        Row {
             says: "An end that the world does not hold is not known.",
             flows: &[
                 ("x/a w/a tcp 8080", open(Undefined::UnknownEnd)),

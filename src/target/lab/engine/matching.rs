@@ -40,7 +40,7 @@ pub(super) fn peers<'a>(peer: &Peer, policy_namespace: &str, world: &'a World) -
     running(world).filter(meant).collect()
 }
 
-/// The pods that can be peers at all.
+/// The pods that can be peers at all. One on its node's network is no pod to this engine: it is its node.
 pub(super) fn running(world: &World) -> impl Iterator<Item = &Pod> {
-    world.pods.iter().filter(|pod| pod.phase == Phase::Running)
+    world.pods.iter().filter(|pod| pod.phase == Phase::Running && !pod.host_network)
 }
