@@ -60,6 +60,7 @@ exam! {
     ignore_end_port = IgnoreEndPort,
     ignore_named_ports = IgnoreNamedPorts,
     any_named_port = AnyNamedPort,
+    one_number_per_name = OneNumberPerName,
     first_policy_only = FirstPolicyOnly,
     first_rule_only = FirstRuleOnly,
     first_peer_only = FirstPeerOnly,
@@ -176,6 +177,7 @@ fn examine(fault: Fault) {
         | Fault::IgnoreEndPort
         | Fault::IgnoreNamedPorts
         | Fault::AnyNamedPort
+        | Fault::OneNumberPerName
         | Fault::FirstPolicyOnly
         | Fault::FirstRuleOnly
         | Fault::FirstPeerOnly
@@ -271,8 +273,7 @@ impl Scored {
     }
 
     fn named(&self, ids: impl Iterator<Item = String>) -> Vec<String> {
-        let masked = |id: &String| self.case.masked.iter().any(|masked| masked.term == *id);
-        ids.filter(|id| !masked(id)).map(|id| format!("{}: {id}", self.case.id)).collect()
+        ids.filter(|id| self.case.mask(id).is_none()).map(|id| format!("{}: {id}", self.case.id)).collect()
     }
 
     /// `case: term` of all that can be told.

@@ -81,7 +81,7 @@ fn echo_2(world: &World) -> Peer {
     block(&format!("{}/32", world.externals[1].addresses[0]), &[])
 }
 
-const WITNESSES: [Witness; 28] = [
+const WITNESSES: [Witness; 29] = [
     Witness { fault: Fault::NoEngine, changes: deny, flow: "x/a > y/b", faithful: false },
     Witness { fault: Fault::IgnoreIngress, changes: deny, flow: "x/a > y/b svc", faithful: false },
     Witness {
@@ -174,6 +174,15 @@ const WITNESSES: [Witness; 28] = [
         changes: |_| ingress(vec![rule(vec![], vec![named("serve-80-tcp")])]),
         flow: "x/a > y/b 81",
         faithful: false,
+    },
+    Witness {
+        fault: Fault::OneNumberPerName,
+        changes: |_| {
+            let udp = PortMatch { protocol: Protocol::Udp, ..named("serve-80-udp") };
+            added(vec![policy("z/p", Some(vec![rule(vec![], vec![udp])]), None)])
+        },
+        flow: "x/a > z/c udp 81",
+        faithful: true,
     },
     Witness {
         fault: Fault::FirstPolicyOnly,

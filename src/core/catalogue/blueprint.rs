@@ -3,9 +3,10 @@
 use super::error::CatalogueError;
 use super::scope::Scope;
 use super::yaml;
-use crate::core::model::flow::PodId;
+use crate::core::model::flow::{PodId, Protocol};
 use crate::core::model::world::{ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every lane's world is built after. Labels have their logical values here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,6 +40,10 @@ pub struct PodPlan {
     pub id: String,
     /// Its labels.
     pub labels: Labels,
+    /// The numbers of its ports, by name, where they are not the usual ones. Two names that change places must both be
+    /// there: a pod listens on the same numbers as all others.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
 }
 
 impl Blueprint {
@@ -75,7 +80,7 @@ impl Blueprint {
                 addresses: Vec::new(),
                 host_network: false,
                 phase: Phase::Running,
-                ports: self.ports.clone(),
+                ports: self.ports_of(plan),
                 service: None,
             };
             namespace.pods.iter().map(pod)
@@ -87,6 +92,19 @@ impl Blueprint {
             pods: pods.collect(),
             externals: self.externals.iter().map(external).collect(),
         }
+    }
+
+    /// The ports of a pod. What a Service offers hangs on the number, not on the name.
+    fn ports_of(&self, plan: &PodPlan) -> Vec<ContainerPort> {
+        let number = |port: &ContainerPort| plan.ports.get(&port.name).copied().unwrap_or(port.port);
+        let of_number =
+            |protocol, number| self.ports.iter().find(|port| port.protocol == protocol && port.port == number);
+        let port = |port: &ContainerPort| {
+            let number = number(port);
+            let service_port = of_number(port.protocol, number).and_then(|port| port.service_port);
+            ContainerPort { name: port.name.clone(), protocol: port.protocol, port: number, service_port }
+        };
+        self.ports.iter().map(port).collect()
     }
 
     /// The namespace of that short name.
@@ -125,8 +143,23 @@ impl Blueprint {
                 if namespace.pods[..j].iter().any(|earlier| earlier.id == pod.id) {
                     return Some((format!("namespaces[{i}].pods[{j}].id"), format!("pod `{}` is there twice", pod.id)));
                 }
+                if let Some(message) = self.flaw_in_ports(pod) {
+                    return Some((format!("namespaces[{i}].pods[{j}].ports"), message));
+                }
             }
         }
         None
+    }
+
+    fn flaw_in_ports(&self, pod: &PodPlan) -> Option<String> {
+        if let Some(name) = pod.ports.keys().find(|name| !self.ports.iter().any(|port| port.name == **name)) {
+            return Some(format!("there is no port `{name}`"));
+        }
+        let numbers = |ports: &[ContainerPort]| -> BTreeSet<(Protocol, u16)> {
+            ports.iter().map(|port| (port.protocol, port.port)).collect()
+        };
+        let usual = numbers(&self.ports);
+        (numbers(&self.ports_of(pod)) != usual)
+            .then(|| format!("pod `{}` must listen on the same numbers as all others", pod.id))
     }
 }

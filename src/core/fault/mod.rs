@@ -59,6 +59,8 @@ pub enum Fault {
     IgnoreNamedPorts,
     /// A port item with a name matches every port of its protocol.
     AnyNamedPort,
+    /// A port's name means in every pod the number that it has in the first pod that gives it.
+    OneNumberPerName,
     /// Of several policies that select a pod for a direction, only the first by name counts.
     FirstPolicyOnly,
     /// Only the first rule of a list counts.
@@ -93,7 +95,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::NoEngine,
         Self::IgnoreIngress,
         Self::IgnoreEgress,
@@ -111,6 +113,7 @@ impl Fault {
         Self::IgnoreEndPort,
         Self::IgnoreNamedPorts,
         Self::AnyNamedPort,
+        Self::OneNumberPerName,
         Self::FirstPolicyOnly,
         Self::FirstRuleOnly,
         Self::FirstPeerOnly,
@@ -148,6 +151,7 @@ impl Fault {
             Self::IgnoreEndPort => "ignore-end-port",
             Self::IgnoreNamedPorts => "ignore-named-ports",
             Self::AnyNamedPort => "any-named-port",
+            Self::OneNumberPerName => "one-number-per-name",
             Self::FirstPolicyOnly => "first-policy-only",
             Self::FirstRuleOnly => "first-rule-only",
             Self::FirstPeerOnly => "first-peer-only",
@@ -186,6 +190,9 @@ impl Fault {
             Self::IgnoreEndPort => "`endPort` counts as absent: the first port of a range alone is opened",
             Self::IgnoreNamedPorts => "a port item with a name matches no port",
             Self::AnyNamedPort => "a port item with a name matches every port of its protocol",
+            Self::OneNumberPerName => {
+                "a port's name means the same number in every pod: that of the first which gives it"
+            }
             Self::FirstPolicyOnly => "of several policies on a pod, only the first by name counts, in each direction",
             Self::FirstRuleOnly => "only the first rule of a list counts",
             Self::FirstPeerOnly => "only the first peer of a rule counts",

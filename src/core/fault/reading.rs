@@ -77,7 +77,9 @@ impl Fault {
                             || (self == Self::FirstPortOnly && *index > 0)
                     }
                     RulePart::Protocol(_) => self == Self::IgnoreProtocol,
-                    RulePart::PortName(_) => matches!(self, Self::IgnoreNamedPorts | Self::AnyNamedPort),
+                    RulePart::PortName(_) => {
+                        matches!(self, Self::IgnoreNamedPorts | Self::AnyNamedPort | Self::OneNumberPerName)
+                    }
                     RulePart::EndPort(_) => self == Self::IgnoreEndPort,
                 },
             },
@@ -103,7 +105,8 @@ impl Fault {
             | Self::IgnoreExpressions
             | Self::AnyIpBlock
             | Self::IgnoreExcept
-            | Self::AnyNamedPort => Some(Verdict::Ignored),
+            | Self::AnyNamedPort
+            | Self::OneNumberPerName => Some(Verdict::Ignored),
             Self::FirstPolicyOnly
             | Self::FirstRuleOnly
             | Self::FirstPeerOnly
@@ -146,7 +149,7 @@ impl Reading {
         };
         let missed = |phase, change: &Change, state: &State| begins(term, phase) && fault.ignores(change, state);
         let states = experiment.replay(|phase, change, state| !missed(phase, change, state));
-        let states = reread(states, |policy| misread_term(policy, fault, term));
+        let states = reread(states, |policy, world| misread_term(policy, fault, term, world));
         Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, term) })
     }
 
@@ -162,7 +165,7 @@ impl Reading {
     }
 
     fn of_states(states: Vec<State>, faults: &[Fault], assumptions: Assumptions) -> Self {
-        let states = reread(states, |policy| misread(policy, faults));
+        let states = reread(states, |policy, world| misread(policy, faults, world));
         let first_only = faults.contains(&Fault::FirstPolicyOnly);
         let selection = if first_only { Selection::First } else { Selection::All };
         Self { states, assumptions, selection }
@@ -265,10 +268,10 @@ fn begins(term: &Term, phase: Phase) -> bool {
 }
 
 /// The states with every policy as `read` takes it. None speaks of a pod that is not known.
-fn reread(states: Vec<State>, read: impl Fn(Policy) -> Policy) -> Vec<State> {
+fn reread(states: Vec<State>, read: impl Fn(Policy, &World) -> Policy) -> Vec<State> {
     let of_state = |State { policies, world }: State| {
         let unknown = world.pods.iter().any(|pod| pod.labels.contains_key(UNKNOWN));
-        let mut policies: Vec<Policy> = policies.into_iter().map(&read).collect();
+        let mut policies: Vec<Policy> = policies.into_iter().map(|policy| read(policy, &world)).collect();
         if unknown {
             policies.iter_mut().for_each(pass_over_unknown);
         }
@@ -293,7 +296,7 @@ fn pass_over_unknown(policy: &mut Policy) {
 
 /// The policy that an engine with all these faults sees in the place of `policy`: it first takes the rules that it reads,
 /// then of each what it knows, then as many items as it can hold, and only then reads these.
-fn misread(mut policy: Policy, faults: &[Fault]) -> Policy {
+fn misread(mut policy: Policy, faults: &[Fault], world: &World) -> Policy {
     let has = |fault| faults.contains(&fault);
     if has(Fault::IgnoreTargetSelector) {
         policy.pod_selector = LabelSelector::default();
@@ -323,14 +326,14 @@ fn misread(mut policy: Policy, faults: &[Fault]) -> Policy {
             if has(Fault::FirstPortOnly) {
                 rule.ports.truncate(1);
             }
-            faults.iter().for_each(|fault| misread_rule(rule, *fault));
+            faults.iter().for_each(|fault| misread_rule(rule, *fault, world));
         }
     }
     policy
 }
 
 /// The policy that an engine sees which has `fault` where it reads `term`, and nowhere else.
-fn misread_term(mut policy: Policy, fault: Fault, term: &Term) -> Policy {
+fn misread_term(mut policy: Policy, fault: Fault, term: &Term, world: &World) -> Policy {
     let part = match &term.place {
         Place::Policy { policy: of, part } if *of == policy.key() => part,
         Place::Policy { .. } | Place::Change { .. } | Place::Removal => return policy,
@@ -344,7 +347,11 @@ fn misread_term(mut policy: Policy, fault: Fault, term: &Term) -> Policy {
             if whole && fault == Fault::FirstPolicyOnly {
                 return policy;
             }
-            if whole || rules.get_mut(*rule).is_some_and(|rule| misread_part(rule, *part, fault) == Left::Nothing) {
+            let mut emptied = || {
+                let rule = rules.get_mut(*rule);
+                rule.is_some_and(|rule| misread_part(rule, *part, fault, world) == Left::Nothing)
+            };
+            if whole || emptied() {
                 remove_at(rules, *rule);
             }
         }
@@ -378,7 +385,7 @@ fn is_named(port: &PortMatch) -> bool {
 }
 
 /// Reads the items of a rule as an engine with `fault` does.
-fn misread_rule(rule: &mut Rule, fault: Fault) {
+fn misread_rule(rule: &mut Rule, fault: Fault, world: &World) {
     match fault {
         Fault::IgnorePorts => rule.ports.clear(),
         Fault::IgnorePeers => rule.peers.clear(),
@@ -390,7 +397,9 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
         | Fault::NotInNeedsKey
         | Fault::AnyIpBlock
         | Fault::IgnoreExcept => rule.peers.iter_mut().for_each(|peer| misread_peer(peer, fault)),
-        Fault::AnyNamedPort | Fault::IgnoreEndPort => rule.ports.iter_mut().for_each(|port| misread_port(port, fault)),
+        Fault::AnyNamedPort | Fault::OneNumberPerName | Fault::IgnoreEndPort => {
+            rule.ports.iter_mut().for_each(|port| misread_port(port, fault, world));
+        }
         Fault::IgnoreIpBlocks | Fault::IgnoreNamedPorts => {}
         Fault::NoEngine
         | Fault::IgnoreIngress
@@ -414,7 +423,7 @@ fn misread_rule(rule: &mut Rule, fault: Fault) {
 }
 
 /// Reads one part of a rule as an engine with `fault` does.
-fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
+fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault, world: &World) -> Left {
     match part {
         RulePart::Whole => {}
         RulePart::Peer(index) => {
@@ -468,8 +477,8 @@ fn misread_part(rule: &mut Rule, part: RulePart, fault: Fault) -> Left {
             }
         }
         RulePart::Port(index) | RulePart::Protocol(index) | RulePart::PortName(index) | RulePart::EndPort(index) => {
-            if matches!(fault, Fault::AnyNamedPort | Fault::IgnoreEndPort) {
-                rule.ports.get_mut(index).into_iter().for_each(|port| misread_port(port, fault));
+            if matches!(fault, Fault::AnyNamedPort | Fault::OneNumberPerName | Fault::IgnoreEndPort) {
+                rule.ports.get_mut(index).into_iter().for_each(|port| misread_port(port, fault, world));
             } else if fault == Fault::IgnorePorts {
                 rule.ports.clear();
             } else if fault == Fault::IgnoreProtocol {
@@ -518,7 +527,14 @@ fn misread_peer(peer: &mut Peer, fault: Fault) {
 }
 
 /// A port item as an engine with `fault` reads it.
-fn misread_port(port: &mut PortMatch, fault: Fault) {
+fn misread_port(port: &mut PortMatch, fault: Fault, world: &World) {
+    if fault == Fault::OneNumberPerName
+        && let Some(PortRef::Name(name)) = &port.port
+    {
+        let mut offered = world.pods.iter().flat_map(|pod| &pod.ports);
+        let first = offered.find(|offer| offer.name == *name && offer.protocol == port.protocol);
+        port.port = first.map(|offer| PortRef::Number(offer.port)).or(port.port.take());
+    }
     if fault == Fault::AnyNamedPort && is_named(port) {
         port.port = None;
     }
@@ -604,6 +620,7 @@ impl Fault {
             Self::IgnoreEndPort => "`endPort` were absent: only the first port of a range was open",
             Self::IgnoreNamedPorts => "no named port matched any port",
             Self::AnyNamedPort => "a named port matched every port of its protocol",
+            Self::OneNumberPerName => "a port's name meant the same number in every pod",
             Self::FirstPolicyOnly => "only the first policy on a pod counted",
             Self::FirstRuleOnly => "only the first rule of a policy counted",
             Self::FirstPeerOnly => "only the first peer of a rule counted",

@@ -54,7 +54,8 @@ pub(super) fn compile(place: &Place, variants: &[View], dispatch: &Dispatch) -> 
 
 /// Writes the chains of one variant; says whether it isolates any pod of this place.
 fn variant(chains: &mut String, index: usize, view: &View, place: &Place) -> bool {
-    let policies: Vec<Policy> = view.policies.values().map(|policy| misread(policy, &view.faults)).collect();
+    let policies: Vec<Policy> =
+        view.policies.values().map(|policy| misread(policy, &view.faults, &view.world)).collect();
     let mut entries = String::new();
     for (direction, field) in [(Direction::Egress, "iifname"), (Direction::Ingress, "oifname")] {
         let mut verdicts = Vec::new();

@@ -1,12 +1,14 @@
 //! How a faulty engine reads one policy: as another policy.
 
+use super::rules::numbers;
 use super::view::Faults;
 use crate::core::fault::Fault;
 use crate::core::model::policy::{Direction, LabelSelector, Operator, Peer, Policy, PortRef, Requirement, Rule};
+use crate::core::model::world::World;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The policy that an engine with these faults takes `policy` for.
-pub(super) fn misread(policy: &Policy, faults: &Faults) -> Policy {
+pub(super) fn misread(policy: &Policy, faults: &Faults, world: &World) -> Policy {
     let mut policy = policy.clone();
     if faults.contains(&Fault::IgnoreTargetSelector) {
         policy.pod_selector = LabelSelector::default();
@@ -19,13 +21,13 @@ pub(super) fn misread(policy: &Policy, faults: &Faults) -> Policy {
     }
     for direction in Direction::ALL {
         if let Some(rules) = policy.rules_mut(direction) {
-            misread_rules(rules, faults);
+            misread_rules(rules, faults, world);
         }
     }
     policy
 }
 
-fn misread_rules(rules: &mut Vec<Rule>, faults: &Faults) {
+fn misread_rules(rules: &mut Vec<Rule>, faults: &Faults, world: &World) {
     if faults.contains(&Fault::IgnoreRules) {
         rules.clear();
     }
@@ -45,6 +47,12 @@ fn misread_rules(rules: &mut Vec<Rule>, faults: &Faults) {
             }
             if faults.contains(&Fault::AnyNamedPort) && matches!(port.port, Some(PortRef::Name(_))) {
                 port.port = None;
+            }
+            if faults.contains(&Fault::OneNumberPerName)
+                && let Some(PortRef::Name(name)) = &port.port
+                && let Some(number) = world.pods.iter().find_map(|pod| numbers(pod, name, port.protocol).next())
+            {
+                port.port = Some(PortRef::Number(number));
             }
         }
         if faults.contains(&Fault::IgnorePorts) {

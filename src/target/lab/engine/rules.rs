@@ -116,7 +116,7 @@ fn peers_own(remote: &Remote<'_>, name: &str, protocol: Protocol, view: &View) -
     lines
 }
 
-fn numbers(pod: &Pod, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
+pub(super) fn numbers(pod: &Pod, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
     pod.ports.iter().filter(move |port| port.name == name && port.protocol == protocol).map(|port| port.port)
 }
 
