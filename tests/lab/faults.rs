@@ -179,7 +179,7 @@ const WITNESSES: [Witness; 29] = [
         fault: Fault::OneNumberPerName,
         changes: |_| {
             let udp = PortMatch { protocol: Protocol::Udp, ..named("serve-80-udp") };
-            added(vec![policy("z/p", Some(vec![rule(vec![], vec![udp])]), None)])
+            added(vec![policy("x/p", None, Some(vec![rule(vec![from("ns", "z")], vec![udp])]))])
         },
         flow: "x/a > z/c udp 81",
         faithful: true,
