@@ -238,7 +238,7 @@ pub struct Flow {
     /// The receiver's own port.
     pub port: u16,
     /// Whether it is tried over a connection that stood before the first policy; `false` where it is absent.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standing: bool,
 }
 
