@@ -15,5 +15,6 @@ mod common;
 mod endings;
 mod intruders;
 mod obstacles;
+mod open;
 mod policies;
 mod verdicts;
