@@ -122,10 +122,13 @@ fn of_property(evidence: &Evidence<'_>) -> Vec<Behaviour> {
 impl Subject {
     fn id(self) -> String {
         let Self { property, to_host, protocol } = self;
-        let direction = match (property, to_host) {
-            (Property::HostNetwork, false) => "-from",
-            (Property::HostNetwork, true) => "-to",
-            (_, _) => "",
+        let direction = match property {
+            Property::HostNetwork if to_host => "-to",
+            Property::HostNetwork => "-from",
+            Property::IpBlockMatchesPods
+            | Property::Hairpin
+            | Property::NamedPortToIpBlock
+            | Property::StandingConnections => "",
         };
         format!("{property}{direction}-{}", protocol.to_string().to_lowercase())
     }
