@@ -138,8 +138,15 @@ fn check(newest: Option<u32>, epoch: u32, flows: &[ProbeFlow]) -> Result<(), Str
         return Err(format!("epoch {epoch} after epoch {newest}"));
     }
     flows.iter().try_for_each(|flow| {
-        let Pace { deadline_ms, blocked_ms, blocked_attempts: _, blocked_max_ms, through_ms, through_max_ms } =
-            flow.pace;
+        let Pace {
+            deadline_ms,
+            blocked_ms,
+            blocked_attempts: _,
+            blocked_max_ms,
+            through_ms,
+            through_attempts: _,
+            through_max_ms,
+        } = flow.pace;
         let shortest_ms = blocked_ms.min(blocked_max_ms).min(through_ms).min(through_max_ms);
         if !(1..1000).contains(&deadline_ms) {
             Err(format!("flow {}: a deadline of {deadline_ms} ms is not before the first retransmission", flow.flow))

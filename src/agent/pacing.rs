@@ -13,6 +13,9 @@ pub(crate) struct Pacing {
     /// How many attempts in a row are made without a longer pause while nothing gets through.
     steady: u64,
     through: Backoff,
+    /// How many attempts in a row that got through are followed by the same pause.
+    through_steady: u32,
+    through_in_a_row: u32,
     at_once: usize,
     begun: u64,
     last_begin: Instant,
@@ -25,11 +28,21 @@ pub(crate) struct Pacing {
 impl Pacing {
     /// The first attempt is due at `first`.
     pub(crate) fn new(pace: Pace, first: Instant) -> Self {
-        let Pace { deadline_ms, blocked_ms, blocked_attempts, blocked_max_ms, through_ms, through_max_ms } = pace;
+        let Pace {
+            deadline_ms,
+            blocked_ms,
+            blocked_attempts,
+            blocked_max_ms,
+            through_ms,
+            through_attempts,
+            through_max_ms,
+        } = pace;
         Self {
             blocked: Backoff::new(blocked_ms, blocked_max_ms),
             steady: blocked_attempts.into(),
             through: Backoff::new(through_ms, through_max_ms),
+            through_steady: through_attempts,
+            through_in_a_row: 0,
             at_once: usize::try_from(deadline_ms / blocked_ms.max(1)).unwrap_or(usize::MAX).saturating_add(2),
             begun: 0,
             last_begin: first,
@@ -74,13 +87,17 @@ impl Pacing {
         match signal {
             Signal::Stopped => {
                 self.through.restart();
+                self.through_in_a_row = 0;
                 self.due = self.last_begin + self.blocked.pause;
             }
             Signal::Through | Signal::Void => {
                 self.last_through = number;
                 self.blocked.restart();
                 self.due = now + self.through.pause;
-                self.through.lengthen();
+                self.through_in_a_row = self.through_in_a_row.saturating_add(1);
+                if self.through_in_a_row >= self.through_steady {
+                    self.through.lengthen();
+                }
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use super::run::RunArgs;
 use super::settings::{LabSettings, UsageError};
+use super::values;
+use std::time::Duration;
 
 const AFTER: &str = "\
 Every flag has a variable: --fail-on is PAPERTIGER_FAIL_ON.
@@ -52,12 +54,16 @@ pub struct LabArgs {
     #[arg(long = "fault", value_name = "NAME[@SCOPE]", value_delimiter = ',', env = "PAPERTIGER_FAULT")]
     #[arg(hide_env = true, help_heading = "Lab")]
     faults: Vec<String>,
+    /// How late the lab's policy engine acts on every change
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    #[arg(env = "PAPERTIGER_DELAY", hide_env = true, help_heading = "Lab")]
+    delay: Duration,
 }
 
 impl LabArgs {
     /// What the run is told to do.
     pub fn into_settings(self) -> Result<LabSettings, UsageError> {
-        let Self { run, size, faults } = self;
-        Ok(LabSettings { run: run.into_settings()?, size: usize::from(size), faults })
+        let Self { run, size, faults, delay } = self;
+        Ok(LabSettings { run: run.into_settings()?, size: usize::from(size), faults, delay })
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_HOLD")]
     #[arg(hide_env = true, help_heading = "Pace")]
     hold: Option<Duration>,
+    /// How late a change may take effect; what is later is LATE [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_BUDGET")]
+    #[arg(hide_env = true, help_heading = "Pace")]
+    budget: Option<Duration>,
     /// How long the whole run may take
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::duration)]
     #[arg(env = "PAPERTIGER_TIMEOUT", hide_env = true, help_heading = "Pace")]
@@ -64,8 +68,21 @@ pub(super) struct RunArgs {
 impl RunArgs {
     /// What the run is told to do.
     pub(super) fn into_settings(self) -> Result<RunSettings, UsageError> {
-        let Self { profile, cases, case_dir, host_probes, settle, hold, timeout, lanes, seed, gate, output, record } =
-            self;
+        let Self {
+            profile,
+            cases,
+            case_dir,
+            host_probes,
+            settle,
+            hold,
+            budget,
+            timeout,
+            lanes,
+            seed,
+            gate,
+            output,
+            record,
+        } = self;
         let hold = hold.unwrap_or(profile.hold());
         check_pace(settle, hold, timeout)?;
         Ok(RunSettings {
@@ -75,6 +92,7 @@ impl RunArgs {
             host_probes,
             settle,
             hold,
+            budget,
             timeout,
             lanes: lanes.map(usize::from),
             seed,

@@ -23,6 +23,8 @@ pub struct RunSettings {
     pub settle: Duration,
     /// How long what is right must stay right.
     pub hold: Duration,
+    /// How late a change may take effect; `None` for however late.
+    pub budget: Option<Duration>,
     /// How long the whole run may take.
     pub timeout: Duration,
     /// How many lanes work side by side; `None` leaves it to the target.
@@ -44,6 +46,8 @@ pub struct LabSettings {
     pub size: usize,
     /// Faults to switch on, `NAME[@SCOPE]` each; `list` asks for their names.
     pub faults: Vec<String>,
+    /// How late its policy engine acts.
+    pub delay: Duration,
 }
 
 /// What `verify` was told to do.

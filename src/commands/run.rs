@@ -34,8 +34,20 @@ pub(super) struct Prepared {
 
 /// Reads the cases and draws what is drawn.
 pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Result<Prepared> {
-    let RunSettings { profile, cases, case_dir, host_probes, settle, hold, timeout, lanes, seed, gate, outputs } =
-        settings;
+    let RunSettings {
+        profile,
+        cases,
+        case_dir,
+        host_probes,
+        settle,
+        hold,
+        budget,
+        timeout,
+        lanes,
+        seed,
+        gate,
+        outputs,
+    } = settings;
     let catalogue = catalogue::load(case_dir.as_deref())?;
     let cases = catalogue::select(&catalogue, &cases, Some(profile), host_probes)?;
     let job = Job {
@@ -49,6 +61,7 @@ pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Res
             hold,
             hold_attempts: HOLD_ATTEMPTS,
             canary: Duration::ZERO,
+            budget,
             timeout,
             lanes: lanes.unwrap_or(1),
             seed: seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),

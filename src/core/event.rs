@@ -163,6 +163,9 @@ pub struct RunSettings {
     /// How long the canary's policies stay in force at least, in milliseconds.
     #[serde(default)]
     pub canary_ms: u64,
+    /// How late a change may take effect, in milliseconds; however late is fine where that is `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_ms: Option<u64>,
     /// How long the whole run may take, in milliseconds.
     pub timeout_ms: u64,
     /// How many lanes.
@@ -190,6 +193,9 @@ pub struct CaseStarted {
     /// What this case observes that the specification leaves open; it is never scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub property: Option<Property>,
+    /// Whether it measures how late changes take effect, alone and closely.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopwatch: bool,
     /// Whether it is scored only where the property that it relies on was observed.
     pub requires_property: bool,
     /// What the run had settled about open questions when it began.
@@ -248,6 +254,9 @@ pub struct PhaseEnded {
     pub requested_us: u64,
     /// When the change was accepted; no attempt that counts began before.
     pub accepted_us: u64,
+    /// How far the clocks of the agents may be from the run's, in microseconds: the most of any.
+    #[serde(default)]
+    pub clock_us: u64,
     /// When everything was as it shall be and stayed so to the end of the phase; `None` when it never was.
     pub converged_us: Option<u64>,
     /// When everything had been right for a whole hold; `None` when it never was. The canary is probed beyond that, and

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -178,8 +178,10 @@ pub struct Pace {
     pub blocked_attempts: u32,
     /// The longest such pause.
     pub blocked_max_ms: u32,
-    /// The first pause after an attempt that got through; doubles with each further one.
+    /// The first pause after an attempt that got through.
     pub through_ms: u32,
+    /// So many attempts in a row that got through are followed by that pause; then each by twice the pause before it.
+    pub through_attempts: u32,
     /// The longest such pause.
     pub through_max_ms: u32,
 }

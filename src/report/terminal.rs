@@ -2,6 +2,7 @@
 
 mod case;
 mod evidence;
+mod latency;
 mod summary;
 mod table;
 
@@ -32,6 +33,7 @@ pub fn render(result: &RunResult, style: Style) -> String {
     summary::unscored(&mut page, &result.cases);
     summary::features(&mut page, result);
     summary::nodes(&mut page, result, style.verbose);
+    latency::table(&mut page, result);
     details(&mut page, result, style.verbose);
     let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
     list(&mut page, "LEFT OPEN BY THE SPECIFICATION", &behaviours);

@@ -127,6 +127,11 @@ impl Agents {
         Ok(())
     }
 
+    /// How far the clocks of these agents may be from the run's, in microseconds: the most of any.
+    pub(super) fn uncertainty_us(&self) -> u64 {
+        self.links.values().map(Link::uncertainty_us).max().unwrap_or(0)
+    }
+
     /// Another case begins.
     pub(super) fn begin_case(&mut self) {
         self.case_epoch = self.epoch + 1;

@@ -51,7 +51,15 @@ impl Watch {
             Answer::Deny | Answer::Undefined(_) => (SURPRISE_PACE_MS, denied_ms, denied_ms),
         };
         let deadline_ms = wire_ms(ATTEMPT_DEADLINE);
-        Pace { deadline_ms, blocked_ms, blocked_attempts: SURPRISES, blocked_max_ms, through_ms, through_max_ms }
+        Pace {
+            deadline_ms,
+            blocked_ms,
+            blocked_attempts: SURPRISES,
+            blocked_max_ms,
+            through_ms,
+            through_attempts: 1,
+            through_max_ms,
+        }
     }
 
     /// How many entries of connection tracking a cell keeps alive.

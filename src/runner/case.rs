@@ -7,6 +7,7 @@ use super::clock::micros;
 use super::lane::Shared;
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
+use super::turns::Quiet;
 use crate::core::catalogue::{Case, Instance, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
@@ -17,6 +18,7 @@ use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
+use tokio::sync::OwnedRwLockReadGuard;
 use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
@@ -58,6 +60,12 @@ struct Work<'a, L> {
     ended: Vec<PhaseEnded>,
 }
 
+/// When a phase may probe, until it is dropped.
+enum Turn<'a> {
+    BesideOthers(#[expect(dead_code, reason = "it is held, not read")] OwnedRwLockReadGuard<()>),
+    Alone(#[expect(dead_code, reason = "it is held, not read")] Quiet<'a>),
+}
+
 /// What came of a phase's change.
 struct Probed {
     requested_us: u64,
@@ -90,6 +98,7 @@ pub(super) async fn run<L: Lane>(
         covers: case.covers.iter().map(ToString::to_string).collect(),
         masked: masked(case, &experiment),
         property,
+        stopwatch: case.stopwatch,
         requires_property: case.requires.is_some(),
         assumptions,
         world: experiment.world.clone(),
@@ -140,7 +149,10 @@ async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 
 impl<L: Lane> Work<'_, L> {
     async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
-        let turn = self.shared.turns.work().await;
+        let turn = match self.case.stopwatch {
+            true => Turn::Alone(self.shared.turns.quiet(usize::MAX).await),
+            false => Turn::BesideOthers(self.shared.turns.work().await),
+        };
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
             Phase::Baseline => flows.iter().collect(),
@@ -164,7 +176,7 @@ impl<L: Lane> Work<'_, L> {
         };
         let mut cells = cells;
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
-        let (goal, settings) = (goal(phase), &self.shared.settings);
+        let (goal, settings) = (self.goal(phase), &self.shared.settings);
         let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
         let Probed { requested_us, accepted_us, pods, mut observed } = match self.probe(phase, &mut cells).await {
@@ -192,6 +204,7 @@ impl<L: Lane> Work<'_, L> {
             phase,
             requested_us,
             accepted_us,
+            clock_us: self.agents.uncertainty_us(),
             converged_us: observed.converged_us,
             held_us: observed.held_us,
             patience_us: (phase != Phase::Baseline).then(|| micros(observed.patience)),
@@ -242,10 +255,10 @@ impl<L: Lane> Work<'_, L> {
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
         let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
-        let baseline = self.baseline_of(cells);
+        let (baseline, goal) = (self.baseline_of(cells), self.goal(phase));
         let observed = self
             .agents
-            .observe(&self.world, cells, &baseline, goal(phase), &shared.settings, accepted_us, on_progress)
+            .observe(&self.world, cells, &baseline, goal, &shared.settings, accepted_us, on_progress)
             .await?;
         Ok(Probed { requested_us, accepted_us, pods, observed })
     }
@@ -338,6 +351,15 @@ impl<L: Lane> Work<'_, L> {
         self.baseline.iter().filter(|cell| seen::unproven(cell).is_none()).map(|cell| &cell.flow).collect()
     }
 
+    fn goal(&self, phase: Phase) -> Goal {
+        match phase {
+            Phase::Baseline => Goal::Baseline,
+            Phase::Step(_) if self.case.stopwatch => Goal::Timed,
+            Phase::Step(_) => Goal::Step,
+            Phase::Removal => Goal::Removal,
+        }
+    }
+
     fn baseline_of(&self, cells: &[Cell]) -> Vec<Cell> {
         let find = |cell: &Cell| self.baseline.iter().find(|before| before.flow == cell.flow);
         cells.iter().map(|cell| find(cell).unwrap_or(cell).clone()).collect()
@@ -360,16 +382,10 @@ async fn room(
 /// What a phase will usually try on a flow.
 fn tries(goal: Goal, cell: &Cell, settings: &Settings) -> Tries {
     let stopped = match (goal, cell.expected) {
-        (Goal::Step | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => settings.hold_attempts + AFTER_HOLD,
-        (Goal::Step | Goal::Alone, Answer::Allow) | (Goal::Baseline | Goal::Removal, _) => 0,
+        (Goal::Step | Goal::Timed | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
+            settings.hold_attempts + AFTER_HOLD
+        }
+        (Goal::Step | Goal::Timed | Goal::Alone, Answer::Allow) | (Goal::Baseline | Goal::Removal, _) => 0,
     };
     Tries { through: 2, stopped }
-}
-
-fn goal(phase: Phase) -> Goal {
-    match phase {
-        Phase::Baseline => Goal::Baseline,
-        Phase::Step(_) => Goal::Step,
-        Phase::Removal => Goal::Removal,
-    }
 }

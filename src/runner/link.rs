@@ -48,6 +48,7 @@ pub(super) type Line = mpsc::Sender<ToAgent>;
 pub(super) struct Link {
     line: Line,
     offset_us: i64,
+    uncertainty_us: u64,
     sctp: bool,
     owner: JoinHandle<()>,
 }
@@ -95,10 +96,10 @@ impl Link {
     /// the streams that replaced another.
     pub(super) async fn open<D: Dial>(peer: Peer<D>, inbox: Inbox, resumed: Arc<AtomicU32>) -> Result<Self, Unreached> {
         let met = peer.reach(None, &mut Patience::begin()).await?;
-        let Acquaintance { offset_us, sctp, .. } = met.acquaintance;
+        let Acquaintance { offset_us, uncertainty_us, sctp, .. } = met.acquaintance;
         let (line, queue) = mpsc::channel(QUEUE);
         let owner = tokio::spawn(own(peer, met, queue, inbox, resumed));
-        Ok(Self { line, offset_us, sctp, owner })
+        Ok(Self { line, offset_us, uncertainty_us, sctp, owner })
     }
 
     /// Queues a message. A link that is cut or gone says so through the inbox.
@@ -122,6 +123,11 @@ impl Link {
     /// Whether the agent's kernel has SCTP.
     pub(super) fn speaks_sctp(&self) -> bool {
         self.sctp
+    }
+
+    /// How far [`Link::run_us`] may be off, in microseconds.
+    pub(super) fn uncertainty_us(&self) -> u64 {
+        self.uncertainty_us
     }
 
     /// A time on the agent's clock, on the run's.

@@ -23,6 +23,12 @@ const TICK: Duration = Duration::from_millis(50);
 /// How often a hold is looked at, which has nothing to find out.
 const CALM_TICK: Duration = Duration::from_millis(250);
 
+/// From one attempt to the next while it is awaited that a flow turns, where that is timed.
+const CLOSE_PACE: Duration = Duration::from_millis(40);
+
+/// So many attempts are made at that pace; longer latencies need not be known as closely.
+const CLOSE_ATTEMPTS: u32 = 150;
+
 /// How many failures in a row make an allowed flow that connected before look blocked now.
 pub(super) const RELAPSE: u32 = 10;
 
@@ -49,6 +55,8 @@ pub(super) enum Goal {
     Baseline,
     /// Every flow is as it must be, and holds.
     Step,
+    /// The same, and when each flow turned is to be known closely.
+    Timed,
     /// Every flow connects again.
     Removal,
     /// Every flow has shown what it is, right or wrong.
@@ -127,7 +135,10 @@ impl Agents {
         let (standing, settle) = loop {
             self.listen(cells, Instant::now() + TICK).await?;
             let mut standing = sheet.standing(cells);
-            if standing.done {
+            // When a flow turned is known once no attempt from before that is on its way.
+            let rested = goal != Goal::Timed
+                || self.clock.now_us() >= standing.since_us + micros(ATTEMPT_DEADLINE) + micros(TICK);
+            if standing.done && rested {
                 // What a receiver has counted but not yet said could still spoil it.
                 self.sync(cells).await?;
                 standing = sheet.standing(cells);
@@ -187,7 +198,7 @@ impl Agents {
         match goal {
             Goal::Baseline if self.fresh => settings.settle.min(FRESH_PATIENCE),
             Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
-            Goal::Step | Goal::Removal => *self.patience.borrow(),
+            Goal::Step | Goal::Timed | Goal::Removal => *self.patience.borrow(),
             Goal::Alone => Duration::from_micros(OVERBLOCK_US) + settings.hold + 4 * ATTEMPT_DEADLINE,
         }
     }
@@ -394,6 +405,7 @@ fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, sett
     // The attempts that a denial takes fill the hold; more would prove nothing more.
     let denied = BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1));
     let (through, through_max) = match (goal, cell.expected) {
+        (Goal::Timed, _) => (CLOSE_PACE, longest.through),
         // How many attempts get lost is part of the answer, so that there must be some, however long they have.
         (Goal::Baseline, _) => (brisk, patience / 10),
         // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
@@ -404,17 +416,23 @@ fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, sett
     };
     let (blocked, blocked_max) = match (goal, cell.expected) {
         (Goal::Baseline, _) => (BLOCKED_PACE, patience / 10),
+        (Goal::Timed, Answer::Allow) => (CLOSE_PACE, longest.overblocked),
         (Goal::Step | Goal::Removal | Goal::Alone, Answer::Allow) => (BLOCKED_PACE, longest.overblocked),
-        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
+        (Goal::Step | Goal::Timed | Goal::Removal | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
             (denied, longest.denied.max(denied))
         }
     };
     Pace {
         deadline_ms: wire_ms(ATTEMPT_DEADLINE),
         blocked_ms: wire_ms(blocked),
-        blocked_attempts: settings.hold_attempts,
+        blocked_attempts: match (goal, cell.expected) {
+            (Goal::Timed, Answer::Allow) => CLOSE_ATTEMPTS,
+            (Goal::Timed, Answer::Deny | Answer::Undefined(_))
+            | (Goal::Baseline | Goal::Step | Goal::Removal | Goal::Alone, _) => settings.hold_attempts,
+        },
         blocked_max_ms: wire_ms(blocked_max),
         through_ms: wire_ms(through),
+        through_attempts: if goal == Goal::Timed { CLOSE_ATTEMPTS } else { 1 },
         through_max_ms: wire_ms(through_max),
     }
 }
@@ -432,7 +450,7 @@ impl Sheet<'_> {
         match self.goal {
             Goal::Baseline => self.connecting(cells, well_known),
             Goal::Removal => self.connecting(cells, |attempts| attempts.first_through_us().is_some()),
-            Goal::Step => self.holding(cells),
+            Goal::Step | Goal::Timed => self.holding(cells),
             Goal::Alone => self.showing(cells),
         }
     }

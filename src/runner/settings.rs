@@ -1,10 +1,11 @@
 //! What a run is told to do, validated.
 
 use crate::core::event::RunSettings;
+use crate::core::verdict::seen::ATTEMPT_DEADLINE_US;
 use std::time::Duration;
 
-/// An attempt ends after this long: well below the 1 s after which a SYN would be sent again.
-pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
+/// An attempt ends after this long.
+pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_micros(ATTEMPT_DEADLINE_US);
 
 /// From one attempt to the next while nothing gets through.
 pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);
@@ -28,6 +29,8 @@ pub struct Settings {
     pub hold_attempts: u32,
     /// How long the canary's policies stay in force at least; they always stay while other cases run.
     pub canary: Duration,
+    /// How late a change may take effect; however late is fine where that is `None`.
+    pub budget: Option<Duration>,
     /// How long the whole run may take.
     pub timeout: Duration,
     /// How many lanes work side by side.
@@ -49,6 +52,7 @@ impl Settings {
             hold_ms: millis(self.hold),
             hold_attempts: self.hold_attempts,
             canary_ms: millis(self.canary),
+            budget_ms: self.budget.map(millis),
             timeout_ms: millis(self.timeout),
             lanes: self.lanes,
             seed: self.seed,

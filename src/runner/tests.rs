@@ -4,6 +4,7 @@ mod canary;
 mod conntrack;
 mod cuts;
 mod foreign;
+mod latency;
 mod pairs;
 mod scopes;
 mod shapes;
@@ -32,6 +33,7 @@ fn settings(seed: u64) -> Settings {
         hold: Duration::from_secs(1),
         hold_attempts: 20,
         canary: Duration::ZERO,
+        budget: None,
         timeout: Duration::from_secs(100_000),
         lanes: 4,
         seed,
@@ -123,16 +125,19 @@ struct Scored {
     flows: Vec<Flow>,
 }
 
-fn score(case: &Case, nodes: &[&str]) -> Scored {
+/// What an `ipBlock` that holds a pod's address is known to do.
+const ADMITS_PODS: Assumptions = Assumptions { ip_block_matches_pods: true };
+
+fn score(case: &Case, nodes: &[&str], assumptions: Assumptions) -> Scored {
     let world = furnished("sim0000", nodes);
-    let experiment = case.experiment(&world, "sim0000", Assumptions { ip_block_matches_pods: true });
+    let experiment = case.experiment(&world, "sim0000", assumptions);
     let flows = plan::choose(&experiment, SEED);
     Scored { case: case.clone(), experiment, flows }
 }
 
 fn scored() -> &'static [Scored] {
     static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| {
-        let score = |case: &Case| score(case, &["n1", "n2"]);
+        let score = |case: &Case| score(case, &["n1", "n2"], ADMITS_PODS);
         Catalogue::embedded().cases().iter().filter(|case| case.property.is_none()).map(score).collect()
     });
     &SCORED

@@ -25,6 +25,7 @@ const PACE: Pace = Pace {
     blocked_attempts: 1_000,
     blocked_max_ms: 10,
     through_ms: 10,
+    through_attempts: 1,
     through_max_ms: 20,
 };
 

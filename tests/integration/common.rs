@@ -204,6 +204,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
                 hold_ms: 1_000,
                 hold_attempts: 20,
                 canary_ms: 0,
+                budget_ms: None,
                 timeout_ms: 900_000,
                 lanes: 4,
                 seed: 7,
@@ -239,5 +240,6 @@ pub(crate) fn case(
         world: (!steps.is_empty()).then(world),
         steps,
         terms,
+        latencies: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ mod common;
 mod endings;
 mod exam;
 mod image;
+mod latency;
 mod open;
 mod purity;
 mod readme;

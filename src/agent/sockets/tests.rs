@@ -24,6 +24,7 @@ fn flow(protocol: Protocol, to: SocketAddr, deadline_ms: u32) -> ProbeFlow {
         blocked_attempts: 1_000,
         blocked_max_ms: 100,
         through_ms: 100,
+        through_attempts: 1,
         through_max_ms: 1000,
     };
     ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace, standing: None }

@@ -23,6 +23,7 @@ const PACE: Pace = Pace {
     blocked_attempts: 1_000,
     blocked_max_ms: 100,
     through_ms: 50,
+    through_attempts: 1,
     through_max_ms: 400,
 };
 

@@ -40,6 +40,8 @@ pub struct Case {
     pub requires: Option<Property>,
     /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
     pub canary: bool,
+    /// Whether it measures how late changes take effect: its flows are tried closely, while no other case probes.
+    pub stopwatch: bool,
     /// Why no profile runs it, but only who names it.
     pub on_request: Option<String>,
 }

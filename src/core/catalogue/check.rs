@@ -65,6 +65,10 @@ impl<'a> Checker<'a> {
                 "the canary runs first and is scored, so it neither observes nor requires a property".to_owned();
             self.report(format!("{at}.canary"), message);
         }
+        if case.stopwatch && (case.canary || case.property.is_some()) {
+            let message = "a case that is timed is scored and does not stay: it is no canary and observes no property";
+            self.report(format!("{at}.stopwatch"), message.to_owned());
+        }
         for (i, masked) in case.masked.iter().enumerate() {
             if masked.reason.trim().is_empty() {
                 self.report(format!("{at}.masked[{i}].reason"), "the reason says nothing".to_owned());
@@ -89,6 +93,7 @@ impl<'a> Checker<'a> {
             property: case.property,
             requires: case.requires,
             canary: case.canary,
+            stopwatch: case.stopwatch,
             on_request: case.on_request,
         }
     }

@@ -57,6 +57,10 @@ pub(super) struct CaseFile {
     /// Whether its policies stay in force, once all steps were taken, for as long as other cases run.
     #[serde(default)]
     pub(super) canary: bool,
+    /// Whether it measures how late changes take effect: its flows, which are few, are tried closely, while no other case
+    /// probes.
+    #[serde(default)]
+    pub(super) stopwatch: bool,
     /// Why no profile runs this case, but only who names it: an engine may not survive it.
     #[serde(default)]
     pub(super) on_request: Option<String>,

@@ -1,13 +1,15 @@
 //! One case as its events tell it, prepared for judgement: which cells are known, and what they should be.
 
 use super::foreign::Doubt;
+use super::latency::last_wrong_us;
 use super::relapse::{Relapse, relapse};
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, RunSettings};
 use crate::core::fault::Experiment;
-use crate::core::fault::plan::scope;
+use crate::core::fault::plan::{differ, scope};
 use crate::core::fault::reading::Reading;
+use crate::core::model::change::Change;
 use crate::core::model::flow::Flow;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
@@ -53,6 +55,8 @@ pub(super) struct Evidence<'a> {
     pub(super) run: &'a CaseRun<'a>,
     pub(super) experiment: Experiment,
     pub(super) flows: Vec<Sighting<'a>>,
+    /// How late a change may take effect.
+    budget_us: Option<u64>,
 }
 
 /// A flow through all phases of a case. The vectors go by phase index.
@@ -115,7 +119,7 @@ impl<'a> Evidence<'a> {
                 }
             })
             .collect();
-        Self { run, experiment, flows }
+        Self { run, experiment, flows, budget_us: settings.budget_ms.map(|ms| ms * 1_000) }
     }
 
     /// Whether traffic got through on a flow in a phase, where that can be said.
@@ -135,6 +139,20 @@ impl<'a> Evidence<'a> {
     /// Whether what was seen on a flow in a phase contradicts what must happen.
     pub(super) fn wrong(&self, phase: usize, flow: usize) -> bool {
         self.through(phase, flow).is_some_and(|through| contradicts(self.flows[flow].right[phase], through))
+    }
+
+    /// How much later than it may a change took effect on a flow that it turned, for sure, in microseconds; `None` where it
+    /// was not late. What a pod that was made again took to start is no lateness.
+    pub(super) fn late_us(&self, phase: usize, flow: usize) -> Option<u64> {
+        let right = &self.flows[flow].right;
+        let turned = phase > 0 && differ(right[phase - 1], right[phase]);
+        let ended = self.run.phases.iter().find(|ended| self.experiment.index(ended.phase) == phase)?;
+        if !turned || matches!(self.experiment.change(ended.phase), Some(Change::Recreate { .. })) {
+            return None;
+        }
+        let cell = ended.cells.iter().find(|cell| cell.flow == *self.flows[flow].flow)?;
+        let took_us = last_wrong_us(cell)?.saturating_sub(ended.accepted_us).saturating_sub(ended.clock_us);
+        took_us.checked_sub(self.budget_us?).filter(|late_us| *late_us > 0)
     }
 
     /// Whether anything at all contradicts what must happen.

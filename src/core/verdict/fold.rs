@@ -37,7 +37,8 @@ pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
 /// showed in one scope and not in another may be chance: it stays FLAPPING.
 pub fn over_scopes(verdicts: &[Verdict]) -> Option<Verdict> {
     let worst = worst(verdicts.iter().copied())?;
-    let enforced_somewhere = verdicts.contains(&Verdict::Enforced) || verdicts.contains(&Verdict::Partial);
+    let enforced_somewhere =
+        [Verdict::Enforced, Verdict::Late, Verdict::Partial].iter().any(|verdict| verdicts.contains(verdict));
     let everywhere = !worst.is_failure() || worst == Verdict::Flapping || !enforced_somewhere;
     Some(if everywhere { worst } else { Verdict::Partial })
 }

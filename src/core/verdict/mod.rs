@@ -5,6 +5,7 @@ mod case;
 mod diagnosis;
 mod fold;
 mod foreign;
+pub mod latency;
 mod relapse;
 mod run;
 pub mod seen;
@@ -13,7 +14,7 @@ mod term;
 pub use behaviour::Behaviour;
 pub use diagnosis::{Diagnosis, any_of};
 pub use fold::{over_scopes, worst};
-use run::last_wrong_us;
+pub use latency::{Latency, Quantiles, Turn};
 pub use run::{NoRunError, describe, is_clean, judge, observe_property};
 
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
@@ -62,6 +63,13 @@ impl fmt::Display for Verdict {
             Self::Skipped => "SKIPPED",
             Self::Undefined => "UNDEFINED",
         })
+    }
+}
+
+impl RunResult {
+    /// How late the changes of all cases took effect, where that was seen.
+    pub fn latencies(&self) -> Vec<Latency> {
+        self.cases.iter().flat_map(|case| &case.latencies).copied().collect()
     }
 }
 
@@ -130,6 +138,8 @@ pub struct CaseResult {
     pub steps: Vec<StepResult>,
     /// Its terms.
     pub terms: Vec<TermResult>,
+    /// How late its changes took effect, where that was seen.
+    pub latencies: Vec<Latency>,
 }
 
 /// A phase of a case.

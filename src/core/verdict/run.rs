@@ -6,11 +6,8 @@ use super::diagnosis::{self, Diagnoses, Diagnosis};
 use super::fold::worst;
 use super::foreign::Foreign;
 use super::relapse::Relapse;
-use super::seen::Attempts;
-use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, term};
-use crate::core::event::{
-    CaseStarted, Cell, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested,
-};
+use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, latency, term};
+use crate::core::event::{CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Connection, PodId};
 use crate::core::model::world::Pod;
@@ -199,6 +196,7 @@ fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged
         world: Some(started.world.clone()),
         steps: steps(evidence),
         terms,
+        latencies: evidence.run.phases.iter().flat_map(|ended| latency::of_phase(evidence, ended)).collect(),
     };
     Judged { result, nodes, doubted: doubt.map(|doubt| doubt.object.as_str()) }
 }
@@ -264,19 +262,6 @@ pub fn describe(phase: Phase, change: Option<&Change>) -> String {
     }
 }
 
-/// When a cell was last seen to be wrong, if it ever was.
-pub(super) fn last_wrong_us(cell: &Cell) -> Option<u64> {
-    let attempts = Attempts::of(cell);
-    match cell.expected {
-        Answer::Deny => attempts.last_through_us(),
-        Answer::Allow => {
-            let first = attempts.first_through_us()?;
-            cell.streaks.iter().filter(|streak| streak.first_us < first).map(|streak| streak.last_us.min(first)).max()
-        }
-        Answer::Undefined(_) => None,
-    }
-}
-
 /// Why a case did not get its turn.
 fn unreached(end: Option<&RunEnd>) -> &'static str {
     match end {
@@ -297,6 +282,7 @@ fn skipped(id: &str, reason: &str) -> CaseResult {
         world: None,
         steps: Vec::new(),
         terms: Vec::new(),
+        latencies: Vec::new(),
     }
 }
 
@@ -339,6 +325,10 @@ fn headline(
     );
     if skipped > 0 {
         text.push_str(&format!("; {} skipped", count(skipped, "case")));
+    }
+    let late = terms.iter().filter(|verdict| **verdict == Verdict::Late).count();
+    if let Some(budget_ms) = run.settings.budget_ms.filter(|_| late > 0) {
+        text.push_str(&format!("; {} later than {} ms", count(late, "term"), budget_ms));
     }
     if let Some(first) = doubted.first() {
         let others = doubted.iter().filter(|object| *object != first).collect::<BTreeSet<_>>().len();

@@ -6,6 +6,9 @@ use crate::core::event::{Arrived, Cell, RunSettings};
 use crate::core::model::observation::{Outcome, Signal, Streak};
 use crate::core::oracle::Answer;
 
+/// An attempt ends after this long, in microseconds: well below the 1 s after which a SYN would be sent again.
+pub const ATTEMPT_DEADLINE_US: u64 = 500_000;
+
 /// How long failures must go on until an allowed flow counts as blocked, in microseconds.
 pub const OVERBLOCK_US: u64 = 3_000_000;
 
@@ -305,6 +308,7 @@ mod tests {
             hold_ms: 1_000,
             hold_attempts: 20,
             canary_ms: 0,
+            budget_ms: None,
             timeout_ms: 900_000,
             lanes: 1,
             seed: 1,

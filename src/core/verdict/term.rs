@@ -4,6 +4,7 @@ use super::case::{Evidence, contradicts};
 use super::diagnosis::{Diagnosis, any_of};
 use super::fold::{over_scopes, worst};
 use super::foreign::Doubt;
+use super::latency::last_wrong_us;
 use super::relapse::Relapse;
 use super::{Scope, ScopeResult, TermResult, Verdict, Witness};
 use crate::core::event::Phase;
@@ -36,6 +37,8 @@ struct Sight {
     phase: usize,
     flow: usize,
     state: State,
+    /// By how much it was right later than the budget allows, in microseconds.
+    late_us: Option<u64>,
 }
 
 /// The verdict of a term, and of each node that decides on one of its witnesses.
@@ -110,7 +113,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, diagnoses: &[Diagnosis
             over_scopes(&scopes.iter().map(|scope| scope.verdict).collect::<Vec<_>>()).unwrap_or(Verdict::Inconclusive)
         }
     };
-    if verdict == Verdict::Enforced && !unrefuted.is_empty() {
+    if matches!(verdict, Verdict::Enforced | Verdict::Late) && !unrefuted.is_empty() {
         verdict = Verdict::Inconclusive;
     }
 
@@ -155,7 +158,8 @@ fn sights(evidence: &Evidence<'_>, term: &Term) -> Vec<Sight> {
                     | (_, Answer::Undefined(_)) => false,
                 };
                 if shows {
-                    sights.push(Sight { fault, phase, flow, state: state(evidence, term, phase, flow) });
+                    let (state, late_us) = (state(evidence, term, phase, flow), evidence.late_us(phase, flow));
+                    sights.push(Sight { fault, phase, flow, state, late_us });
                 }
             }
         }
@@ -285,6 +289,8 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
         Verdict::Flapping
     } else if any(|state| matches!(state, State::Unknown(_))) {
         Verdict::Inconclusive
+    } else if sights.iter().any(|sight| sight.late_us.is_some()) {
+        Verdict::Late
     } else {
         Verdict::Enforced
     }
@@ -349,6 +355,12 @@ fn explain(
     if verdict == Verdict::Enforced {
         return format!("{right} witnesses were as written");
     }
+    if let (Verdict::Late, Some(late_us)) = (verdict, sights.iter().filter_map(|sight| sight.late_us).max()) {
+        return format!(
+            "{right} witnesses were as written, {} ms later than the budget allows",
+            late_us.div_ceil(1_000)
+        );
+    }
     if sights.is_empty() {
         return "no flow that was probed would show whether it is ignored".to_owned();
     }
@@ -385,7 +397,7 @@ fn latency_ms(evidence: &Evidence<'_>, sights: &[Sight]) -> Option<f64> {
         .filter_map(|sight| {
             let ended = evidence.run.phases.iter().find(|ended| ended.phase == phases[sight.phase])?;
             let cell = ended.cells.iter().find(|cell| cell.flow == *evidence.flows[sight.flow].flow)?;
-            Some(super::last_wrong_us(cell)?.saturating_sub(ended.requested_us))
+            Some(last_wrong_us(cell)?.saturating_sub(ended.requested_us))
         })
         .max()
         .map(|us| us as f64 / 1_000.0)

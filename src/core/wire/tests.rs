@@ -21,14 +21,17 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn pace() -> impl Strategy<Value = Pace> {
-    any::<[u32; 6]>().prop_map(
-        |[deadline_ms, blocked_ms, blocked_attempts, blocked_max_ms, through_ms, through_max_ms]| Pace {
-            deadline_ms,
-            blocked_ms,
-            blocked_attempts,
-            blocked_max_ms,
-            through_ms,
-            through_max_ms,
+    any::<[u32; 7]>().prop_map(
+        |[deadline_ms, blocked_ms, blocked_attempts, blocked_max_ms, through_ms, through_attempts, through_max_ms]| {
+            Pace {
+                deadline_ms,
+                blocked_ms,
+                blocked_attempts,
+                blocked_max_ms,
+                through_ms,
+                through_attempts,
+                through_max_ms,
+            }
         },
     )
 }

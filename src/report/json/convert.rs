@@ -6,8 +6,10 @@ use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protoco
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
+use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{
-    Behaviour, CaseResult, CellResult, Diagnosis, Placement, RunResult, Seen, StepResult, TermResult, Verdict,
+    Behaviour, CaseResult, CellResult, Diagnosis, Latency, Placement, Quantiles, RunResult, Seen, StepResult,
+    TermResult, Turn, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -68,6 +70,7 @@ impl From<&RunResult> for v1::Report {
                     reason: node.reason.clone(),
                 })
                 .collect(),
+            latency: latency(&result.latencies()),
             startup: Vec::new(),
             behaviours: behaviours
                 .iter()
@@ -89,14 +92,25 @@ fn end_of(end: Option<&RunEnd>) -> (words::End, Option<String>) {
 }
 
 fn settings(settings: &RunSettings) -> v1::Settings {
-    let RunSettings { profile, settle_ms, hold_ms, hold_attempts, canary_ms, timeout_ms, lanes, seed, faults } =
-        settings;
+    let RunSettings {
+        profile,
+        settle_ms,
+        hold_ms,
+        hold_attempts,
+        canary_ms,
+        budget_ms,
+        timeout_ms,
+        lanes,
+        seed,
+        faults,
+    } = settings;
     v1::Settings {
         profile: profile.clone(),
         settle_ms: *settle_ms,
         hold_ms: *hold_ms,
         hold_attempts: *hold_attempts,
         canary_ms: *canary_ms,
+        budget_ms: *budget_ms,
         timeout_ms: *timeout_ms,
         lanes: *lanes,
         seed: *seed,
@@ -105,7 +119,7 @@ fn settings(settings: &RunSettings) -> v1::Settings {
 }
 
 fn case(case: &CaseResult) -> v1::Case {
-    let CaseResult { id, title, verdict, reason, world, steps, terms } = case;
+    let CaseResult { id, title, verdict, reason, world, steps, terms, latencies } = case;
     v1::Case {
         id: id.clone(),
         title: title.clone(),
@@ -113,7 +127,20 @@ fn case(case: &CaseResult) -> v1::Case {
         reason: reason.clone(),
         steps: steps.iter().map(|one| step(one, world.as_ref())).collect(),
         terms: terms.iter().map(|one| term(one, steps)).collect(),
+        latency: latency(latencies),
     }
+}
+
+fn latency(latencies: &[Latency]) -> Vec<v1::Latency> {
+    let group = |(turn, alone, quantiles): (Turn, bool, Quantiles)| {
+        let Quantiles { changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms } = quantiles;
+        let turn = match turn {
+            Turn::Deny => words::Turn::Deny,
+            Turn::Allow => words::Turn::Allow,
+        };
+        v1::Latency { turn, alone, changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms }
+    };
+    by_group(latencies).into_iter().map(group).collect()
 }
 
 fn step(step: &StepResult, world: Option<&World>) -> v1::Step {

@@ -1,6 +1,6 @@
 //! The structs of `papertiger.dev/report/v1`. Fields are only ever added.
 
-use super::words::{End, Expected, Family, Path, Placement, Protocol, Seen, Verdict};
+use super::words::{End, Expected, Family, Path, Placement, Protocol, Seen, Turn, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Report {
     pub cases: Vec<Case>,
     /// The nodes that could be tested; those that were not are `skipped`.
     pub nodes: Vec<Node>,
+    /// How late changes took effect, over all cases.
+    pub latency: Vec<Latency>,
     /// How long pods were unprotected after their start.
     pub startup: Vec<Startup>,
     /// What the specification leaves open and this network was seen to do. Never scored.
@@ -91,6 +93,8 @@ pub struct Settings {
     pub hold_attempts: u32,
     /// How long the canary's policies stay in force at least.
     pub canary_ms: u64,
+    /// How late a change may take effect; null where there is no limit.
+    pub budget_ms: Option<u64>,
     /// How long the whole run may take.
     pub timeout_ms: u64,
     /// How many cases run side by side.
@@ -145,6 +149,30 @@ pub struct Node {
     pub reason: Option<String>,
 }
 
+/// How late changes took effect, from the request of each to the last observation that was still as before it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Latency {
+    /// What flows had to turn to.
+    pub turn: Turn,
+    /// Whether nothing else was probed meanwhile, and these flows closely.
+    pub alone: bool,
+    /// Of how many changes.
+    pub changes: usize,
+    /// The median.
+    pub p50_ms: f64,
+    /// Nine of ten changes were not later.
+    pub p90_ms: f64,
+    /// 99 of 100 changes were not later.
+    pub p99_ms: f64,
+    /// No change was later.
+    pub max_ms: f64,
+    /// How much later a change may have been than it was seen to be: the interval between two attempts, and what the clocks
+    /// of pods may be off. The most of any.
+    pub resolution_ms: f64,
+    /// How long requests took to be accepted: a change may have been sooner by that. The longest of any.
+    pub request_ms: f64,
+}
+
 /// A window after a pod's start.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Startup {
@@ -171,6 +199,8 @@ pub struct Case {
     pub steps: Vec<Step>,
     /// Its terms.
     pub terms: Vec<Term>,
+    /// How late its changes took effect.
+    pub latency: Vec<Latency>,
 }
 
 /// A phase of a case.

@@ -45,6 +45,16 @@ pub enum Verdict {
     Undefined,
 }
 
+/// What flows had to turn to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Turn {
+    /// From open to blocked.
+    Deny,
+    /// From blocked to open.
+    Allow,
+}
+
 /// What must happen to a flow.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -47,6 +47,8 @@ pub(super) struct Acquaintance {
     start: u64,
     /// What must be added to its clock to get the run's.
     pub(super) offset_us: i64,
+    /// How far that may be off.
+    pub(super) uncertainty_us: u64,
     /// Whether it could listen on what it was asked to on SCTP, which not every kernel has.
     pub(super) sctp: bool,
 }
@@ -183,7 +185,8 @@ impl<D: Dial> Peer<D> {
             Some(_) => return Err(OpenError::Replaced),
             None => {
                 let sctp = talk.listen(self.ports.clone()).await?;
-                Acquaintance { start, offset_us: talk.compare_clocks(self.clock).await?, sctp }
+                let (offset_us, uncertainty_us) = talk.compare_clocks(self.clock).await?;
+                Acquaintance { start, offset_us, uncertainty_us, sctp }
             }
         };
         let Talk { reader, writer } = talk;
@@ -230,8 +233,9 @@ impl Talk {
         }
     }
 
-    /// What must be added to the agent's clock to get the run's, from the question that was answered soonest.
-    async fn compare_clocks(&mut self, clock: Clock) -> Result<i64, OpenError> {
+    /// What must be added to the agent's clock to get the run's, from the question that was answered soonest, and how far
+    /// that may be off: question and answer may have taken the whole time between them, either of them.
+    async fn compare_clocks(&mut self, clock: Clock) -> Result<(i64, u64), OpenError> {
         let mut best: Option<(u64, i64)> = None;
         for id in 0..CLOCK_SAMPLES {
             let asked = clock.now_us();
@@ -246,6 +250,6 @@ impl Talk {
                 other => return Err(OpenError::OutOfTurn(format!("{other:?}"))),
             }
         }
-        Ok(best.map_or(0, |(_, offset)| offset))
+        Ok(best.map_or((0, u64::MAX), |(round_trip, offset)| (offset, round_trip.div_ceil(2))))
     }
 }

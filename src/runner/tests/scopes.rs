@@ -1,8 +1,9 @@
 //! Faults in a part of the network: each is found and named with its part, on three nodes, where no two parts are the same.
 
-use super::{Scored, Sim, all_cases, named as named_by, of_profile, score, story};
+use super::{ADMITS_PODS, Scored, Sim, all_cases, named as named_by, of_profile, score, story};
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt, Scope, touched};
+use crate::core::oracle::Assumptions;
 use crate::core::verdict::{CaseResult, Diagnosis, Verdict};
 use crate::target::sim::SimOptions;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +71,10 @@ fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
 #[test]
 #[ignore = "takes twenty minutes on two cores; prints the confusion table"]
 fn every_fault_in_every_part_is_named() {
-    let scored: Vec<Scored> =
-        all_cases().iter().filter(|case| case.property.is_none()).map(|case| score(case, &NODES)).collect();
+    // A case that relies on a property is scored where it was observed; the others go by what is written.
+    let assumptions = |case: &Case| if case.requires.is_some() { ADMITS_PODS } else { Assumptions::default() };
+    let scored = |case: &Case| score(case, &NODES, assumptions(case));
+    let scored: Vec<Scored> = all_cases().iter().filter(|case| case.property.is_none()).map(scored).collect();
     let all: Vec<FaultAt> = Fault::ALL
         .into_iter()
         .filter(|fault| fault.is_misreading())
@@ -86,11 +89,12 @@ fn every_fault_in_every_part_is_named() {
         }
         counts
     };
-    let Counts { seen, named, alone } = std::thread::scope(|scope| {
+    let Counts { seen, named, alone, mistaken } = std::thread::scope(|scope| {
         let [one, other] = [scope.spawn(examine), scope.spawn(examine)].map(|thread| thread.join().unwrap());
-        Counts { seen: one.seen + other.seen, named: one.named + other.named, alone: one.alone + other.alone }
+        one.and(other)
     });
     eprintln!("{seen} observable, {named} named, {alone} alone");
+    assert!(mistaken.is_empty(), "{}", mistaken.join("\n"));
     assert_eq!(named, seen);
     assert!(alone * 100 >= seen * 95);
 }
@@ -101,9 +105,20 @@ struct Counts {
     seen: usize,
     named: usize,
     alone: usize,
+    /// Those that were found and could not be, or could be and were not.
+    mistaken: Vec<String>,
 }
 
 impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            seen: self.seen + other.seen,
+            named: self.named + other.named,
+            alone: self.alone + other.alone,
+            mistaken: [self.mistaken, other.mistaken].concat(),
+        }
+    }
+
     fn add(&mut self, at: &FaultAt, scored: &[Scored]) {
         let said = say(at, all_cases());
         // Where the property that a case relies on was not seen everywhere, the case is not scored.
@@ -112,7 +127,11 @@ impl Counts {
             .iter()
             .filter(counts)
             .any(|Scored { experiment, flows, .. }| !touched(experiment, at, flows).is_empty());
-        assert_eq!(said.found, shows, "{at}\n{}", said.story);
+        if said.found != shows {
+            eprintln!("{at}: mistaken");
+            self.mistaken.push(format!("{at}\n{}", said.story));
+            return;
+        }
         if !shows {
             eprintln!("{at}: not observable");
             return;

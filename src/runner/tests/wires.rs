@@ -11,8 +11,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A cut.
 #[derive(Clone, Debug)]
@@ -69,11 +69,17 @@ impl Cut {
 pub(super) struct Wires {
     sim: SimTarget,
     cuts: Vec<Cut>,
+    lag: Duration,
 }
 
 impl Wires {
     pub(super) fn new(sim: SimTarget, cuts: Vec<Cut>) -> Self {
-        Self { sim, cuts }
+        Self { sim, cuts, lag: Duration::ZERO }
+    }
+
+    /// Wires over which whatever an agent says takes so long, and whatever it is told takes no time.
+    pub(super) fn lagging(sim: SimTarget, lag: Duration) -> Self {
+        Self { sim, cuts: Vec::new(), lag }
     }
 }
 
@@ -93,6 +99,8 @@ struct Exchange {
     cuts: Mutex<Vec<Pending>>,
     /// The last cut, and how many there were.
     done: watch::Sender<(u32, Option<Done>)>,
+    /// How long an answer is on its way.
+    lag: Duration,
 }
 
 struct Pending {
@@ -143,7 +151,7 @@ impl Target for Wires {
         let sim = self.sim.open_lane(names).await?;
         let (done, _) = watch::channel((0, None));
         let waiting = cuts.iter().map(|cut| Pending { cut: cut.clone(), seen: 0 }).collect();
-        let exchange = Arc::new(Exchange { cuts: Mutex::new(waiting), done });
+        let exchange = Arc::new(Exchange { cuts: Mutex::new(waiting), done, lag: self.lag });
         for cut in cuts {
             if let When::After(delay) = cut.when {
                 let exchange = Arc::clone(&exchange);
@@ -225,11 +233,11 @@ async fn relay(controller: DuplexStream, agent: Box<dyn Stream>, exchange: Arc<E
     tokio::select! {
         biased;
         _ = cut.changed() => {}
-        () = pass::<ToAgent, _, _>(&mut orders, &mut obeying, |order| exchange.triggers(|when| match when {
+        () = pass::<ToAgent, _, _>(&mut orders, &mut obeying, Duration::ZERO, |order| exchange.triggers(|when| match when {
             When::Order(number, is_like) => is_like(order).then_some(*number),
             When::After(_) | When::Answer(..) => None,
         })) => {}
-        () = pass::<FromAgent, _, _>(&mut answers, &mut hearing, |answer| exchange.triggers(|when| match when {
+        () = pass::<FromAgent, _, _>(&mut answers, &mut hearing, exchange.lag, |answer| exchange.triggers(|when| match when {
             When::Answer(number, is_like) => is_like(answer).then_some(*number),
             When::After(_) | When::Order(..) => None,
         })) => {}
@@ -244,11 +252,27 @@ async fn relay(controller: DuplexStream, agent: Box<dyn Stream>, exchange: Arc<E
 async fn pass<M: Message, R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut FrameReader<R>,
     to: &mut FrameWriter<W>,
+    lag: Duration,
     cuts: impl Fn(&M) -> bool,
 ) {
-    while let Ok(Some(message)) = from.read::<M>().await {
-        if cuts(&message) || to.write(&message).await.is_err() {
-            return;
+    let (sender, mut on_their_way) = mpsc::unbounded_channel();
+    let reading = async {
+        while let Ok(Some(message)) = from.read::<M>().await {
+            if sender.send((Instant::now() + lag, message)).is_err() {
+                return;
+            }
         }
+    };
+    let writing = async {
+        while let Some((due, message)) = on_their_way.recv().await {
+            sleep_until(due).await;
+            if cuts(&message) || to.write(&message).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = writing => {}
     }
 }

@@ -47,6 +47,8 @@ pub struct LabOptions {
     pub nodes: usize,
     /// What shall be wrong with it.
     pub faults: Vec<FaultAt>,
+    /// How late its policy engine acts.
+    pub delay: Duration,
     /// Whether pods on the nodes' own network probe too.
     pub host_probes: bool,
     /// How long its nodes shall remember connections, where the kernel lets them be told.
@@ -62,16 +64,25 @@ impl LabOptions {
     pub fn new(world: impl Fn(&str) -> World + Send + Sync + 'static) -> Result<Self, TargetError> {
         let agent = std::env::current_exe().map_err(|error| failed("finding this program", error))?;
         let world = Arc::new(world);
-        Ok(Self { nodes: 2, faults: Vec::new(), host_probes: false, tracking: TRACKING, agent, world })
+        Ok(Self {
+            nodes: 2,
+            faults: Vec::new(),
+            delay: Duration::ZERO,
+            host_probes: false,
+            tracking: TRACKING,
+            agent,
+            world,
+        })
     }
 }
 
 impl fmt::Debug for LabOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, faults, host_probes, tracking, agent, world: _ } = self;
+        let Self { nodes, faults, delay, host_probes, tracking, agent, world: _ } = self;
         f.debug_struct("LabOptions")
             .field("nodes", nodes)
             .field("faults", faults)
+            .field("delay", delay)
             .field("host_probes", host_probes)
             .field("tracking", tracking)
             .field("agent", agent)

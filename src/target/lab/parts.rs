@@ -124,8 +124,8 @@ impl Parts {
         }
         load_services(shared, key, &world)?;
         let (topology, table) = (Arc::clone(&shared.topology), policies_table(key));
-        let faults = &shared.options.faults;
-        parts.engine = Some(Engine::start(topology, &table, &world, &parts.links, faults, runtime));
+        let (faults, delay) = (&shared.options.faults, shared.options.delay);
+        parts.engine = Some(Engine::start(topology, &table, &world, &parts.links, faults, delay, runtime));
         Ok((parts, world))
     }
 

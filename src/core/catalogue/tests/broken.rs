@@ -81,7 +81,7 @@ fn keys_that_are_wrong() {
         @"
         broken.yaml:5:3: case a-case: step: unknown field `step`, did you mean `steps`?
 
-        broken.yaml:5:3: case a-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, on-request
+        broken.yaml:5:3: case a-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, on-request
 
         broken.yaml:5:3: case a-case: title: the key `title` is there twice
 
@@ -309,7 +309,7 @@ fn everything_wrong_is_said_at_once() {
         @"
         broken.yaml:12:16: case a-case: steps[1].delete[0]: there is no policy `x/q` to delete: name one that exists at this step (x/p)
         broken.yaml:13:17: case a-case: steps[2].relabel.pod: unknown pod `x/d`, expected one of x/a, x/b, x/c, y/a, y/b, y/c, z/a, z/b, z/c
-        broken.yaml:2:3: case b: titel: unknown field `titel`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, on-request
+        broken.yaml:2:3: case b: titel: unknown field `titel`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, on-request
         "
     );
 }

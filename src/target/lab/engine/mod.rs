@@ -67,12 +67,13 @@ impl Engine {
         world: &World,
         links: &BTreeMap<PodId, String>,
         faults: &[FaultAt],
+        delay: Duration,
         runtime: &Handle,
     ) -> Self {
         let deciders = topology.nodes.iter().map(|node| {
             let on_node = |id: &PodId| world.pod(id).is_some_and(|pod| pod.node == node.name);
             let links = links.iter().filter(|(id, _)| on_node(id)).map(|(id, link)| (id.clone(), link.clone()));
-            Decider::new(&node.name, table, world, links.collect(), faults)
+            Decider::new(&node.name, table, world, links.collect(), faults, delay)
         });
         let deciders: Vec<Decider> = deciders.collect();
         let failure = Arc::new(Mutex::new(None));
@@ -122,26 +123,40 @@ struct Decider {
     place: Place,
     variants: Vec<View>,
     dispatch: Dispatch,
+    /// How late every variant acts.
+    delay: Duration,
+    /// Changes that the variants have still to act on, with when.
+    coming: VecDeque<(Instant, Change)>,
+    /// The same, of those that are slow on top.
     late: VecDeque<(Instant, Change)>,
     loaded: String,
 }
 
 impl Decider {
-    fn new(node: &str, table: &str, world: &World, links: BTreeMap<PodId, String>, faults: &[FaultAt]) -> Self {
+    fn new(
+        node: &str,
+        table: &str,
+        world: &World,
+        links: BTreeMap<PodId, String>,
+        faults: &[FaultAt],
+        delay: Duration,
+    ) -> Self {
         let place = Place { table: table.to_owned(), links, marks: dispatch::needs_marks(faults) };
         let (variants, dispatch) = dispatch::plan(faults, node);
         let variants: Vec<View> = variants.into_iter().map(|faults| View::new(world.clone(), faults)).collect();
         // Without policies and marks there is nothing to load at first.
         let loaded = if place.marks { String::new() } else { compile(&place, &variants, &dispatch) };
-        Self { place, variants, dispatch, late: VecDeque::new(), loaded }
+        Self { place, variants, dispatch, delay, coming: VecDeque::new(), late: VecDeque::new(), loaded }
     }
 
     fn tell(&mut self, change: &Change, now: Instant) {
-        let (slow, prompt): (Vec<_>, Vec<_>) =
-            self.variants.iter_mut().partition(|view| view.faults.contains(&Fault::Slow));
-        prompt.into_iter().for_each(|view| view.tell(change));
-        if !slow.is_empty() {
-            self.late.push_back((now + LATE, change.clone()));
+        let slow = |view: &View| view.faults.contains(&Fault::Slow);
+        let due = now + self.delay;
+        if self.variants.iter().any(|view| !slow(view)) {
+            self.coming.push_back((due, change.clone()));
+        }
+        if self.variants.iter().any(slow) {
+            self.late.push_back((due + LATE, change.clone()));
         }
     }
 
@@ -157,11 +172,17 @@ impl Decider {
     }
 
     fn advance(&mut self, now: Instant) {
-        while let Some((_, change)) = self.late.pop_front_if(|(due, _)| *due <= now) {
-            for view in self.variants.iter_mut().filter(|view| view.faults.contains(&Fault::Slow)) {
-                view.tell(&change);
+        for (changes, slow) in [(&mut self.coming, false), (&mut self.late, true)] {
+            while let Some((_, change)) = changes.pop_front_if(|(due, _)| *due <= now) {
+                let views = self.variants.iter_mut().filter(|view| view.faults.contains(&Fault::Slow) == slow);
+                views.for_each(|view| view.tell(&change));
             }
         }
+    }
+
+    /// When the next change is due.
+    fn due(&self) -> Option<Instant> {
+        self.coming.front().into_iter().chain(self.late.front()).map(|(due, _)| *due).min()
     }
 
     /// The rules, when they differ from those that are loaded.
@@ -187,7 +208,7 @@ async fn work(
             // Whoever asked may have stopped waiting.
             let _unheard = settled.send(());
         }
-        let due = deciders.iter().filter_map(|decider| decider.late.front()).map(|(due, _)| *due).min();
+        let due = deciders.iter().filter_map(Decider::due).min();
         let wake = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
