@@ -13,6 +13,7 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::Flow;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
+use std::collections::BTreeSet;
 
 /// A case as far as it was run.
 pub(super) struct CaseRun<'a> {
@@ -55,6 +56,9 @@ pub(super) struct Evidence<'a> {
     pub(super) run: &'a CaseRun<'a>,
     pub(super) experiment: Experiment,
     pub(super) flows: Vec<Sighting<'a>>,
+    /// Nodes that nothing in the run connected from or to before any policy, while others did: what is unknown there is
+    /// unknown because of them.
+    pub(super) mute: BTreeSet<String>,
     /// How late a change may take effect.
     budget_us: Option<u64>,
 }
@@ -84,7 +88,7 @@ impl<'a> Evidence<'a> {
         let faithful = Reading::faithful(&experiment);
         let phases = experiment.phases();
         let baseline = run.phases.iter().find(|phase| phase.phase == Phase::Baseline);
-        let flows = baseline
+        let flows: Vec<Sighting<'a>> = baseline
             .map(|phase| phase.cells.as_slice())
             .unwrap_or_default()
             .iter()
@@ -119,7 +123,7 @@ impl<'a> Evidence<'a> {
                 }
             })
             .collect();
-        Self { run, experiment, flows, budget_us: settings.budget_ms.map(|ms| ms * 1_000) }
+        Self { run, experiment, flows, mute: BTreeSet::new(), budget_us: settings.budget_ms.map(|ms| ms * 1_000) }
     }
 
     /// Whether traffic got through on a flow in a phase, where that can be said.
@@ -161,10 +165,14 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// The nodes that a flow's ends stand on.
+pub(super) fn ends<'a>(world: &'a World, flow: &'a Flow) -> [Option<&'a str>; 2] {
+    [world.node_of(&flow.from), world.node_of(&flow.to)]
+}
+
 /// Whether two flows have an end in common, or both nodes.
 fn beside(world: &World, one: &Flow, other: &Flow) -> bool {
-    let same_nodes =
-        world.node_of(&one.from) == world.node_of(&other.from) && world.node_of(&one.to) == world.node_of(&other.to);
+    let same_nodes = ends(world, one) == ends(world, other);
     one.from == other.from || one.to == other.to || same_nodes
 }
 

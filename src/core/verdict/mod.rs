@@ -117,7 +117,7 @@ pub struct NodeResult {
     pub name: String,
     /// Folded over the witnesses that this node decides: ingress at the receiver's, egress at the sender's.
     pub verdict: Verdict,
-    /// Why it was not tested, if it was not and that is known.
+    /// Why it was not tested, or nothing can be said of it, where that is so and known.
     pub reason: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! From a run's events to its result.
 
 use super::behaviour;
-use super::case::{CaseRun, Evidence};
+use super::case::{CaseRun, Evidence, ends};
 use super::diagnosis::{self, Diagnoses, Diagnosis};
 use super::fold::worst;
 use super::foreign::Foreign;
@@ -23,7 +23,9 @@ pub struct NoRunError;
 pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let Some(RunEvent { event: Event::RunStarted(run), .. }) = events.first() else { return Err(NoRunError) };
     let log = Log::read(events);
-    let evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
+    let mut evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
+    let mute = mute(&evidence, &run.nodes);
+    evidence.iter_mut().for_each(|evidence| evidence.mute.clone_from(&mute));
     let diagnoses = Diagnoses::find(&evidence, &run.nodes);
 
     let mut nodes: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
@@ -62,7 +64,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
                 .get(name)
                 .and_then(|verdicts| super::fold::over_scopes(verdicts))
                 .unwrap_or(Verdict::Skipped),
-            reason: None,
+            reason: mute.contains(name).then(|| "nothing connected from or to it before any policy".to_owned()),
         })
         .chain(run.untested.iter().map(|Untested { node, reason }| NodeResult {
             name: node.clone(),
@@ -83,6 +85,20 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         nodes,
         notes: log.notes,
     })
+}
+
+/// The nodes that nothing connected from or to before any policy, while others did.
+fn mute(evidence: &[Evidence<'_>], nodes: &[String]) -> BTreeSet<String> {
+    let (mut heard, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    for evidence in evidence {
+        for sighting in &evidence.flows {
+            let group = if sighting.unproven.is_none() { &mut heard } else { &mut silent };
+            group.extend(ends(&evidence.experiment.world, sighting.flow).into_iter().flatten());
+        }
+    }
+    let is_mute =
+        |node: &&String| !heard.is_empty() && silent.contains(node.as_str()) && !heard.contains(node.as_str());
+    nodes.iter().filter(is_mute).cloned().collect()
 }
 
 /// The events, sorted by case.

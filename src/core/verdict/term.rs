@@ -1,6 +1,6 @@
 //! A term's verdict: what its witnesses showed, and which fault explains it.
 
-use super::case::{Evidence, contradicts};
+use super::case::{Evidence, contradicts, ends};
 use super::diagnosis::{Diagnosis, any_of};
 use super::fold::{over_scopes, worst};
 use super::foreign::Doubt;
@@ -208,16 +208,13 @@ fn state(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usize) -> Sta
 fn controlled(evidence: &Evidence<'_>, phase: usize, flow: usize) -> bool {
     let denied = evidence.flows[flow].flow;
     let world = &evidence.experiment.world;
-    let nodes = |flow: &crate::core::model::flow::Flow| {
-        (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned))
-    };
     let beside = (0..evidence.flows.len()).any(|other| {
         let control = evidence.flows[other].flow;
         evidence.flows[other].right[phase] == Answer::Allow
             && evidence.through(phase, other) == Some(true)
             && control.family == denied.family
             && control.path == denied.path
-            && (control.from == denied.from || control.to == denied.to || nodes(control) == nodes(denied))
+            && (control.from == denied.from || control.to == denied.to || ends(world, control) == ends(world, denied))
     });
     let removal = evidence.experiment.index(Phase::Removal);
     beside || evidence.through(removal, flow) == Some(true)
@@ -302,12 +299,16 @@ fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option
     let mut by_node: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
     for sight in sights.iter().filter(|sight| sight.state != State::Vacuous) {
         let flow = evidence.flows[sight.flow].flow;
+        let [from, to] = ends(world, flow);
         let deciders = match term.direction() {
-            Some(Direction::Ingress) => vec![world.node_of(&flow.to)],
-            Some(Direction::Egress) => vec![world.node_of(&flow.from)],
-            None => vec![world.node_of(&flow.from), world.node_of(&flow.to)],
+            Some(Direction::Ingress) => vec![to],
+            Some(Direction::Egress) => vec![from],
+            None => vec![from, to],
         };
-        for node in deciders.into_iter().flatten().collect::<BTreeSet<_>>() {
+        // What never connected because of the node at one end says nothing about the other.
+        let mute: Vec<&str> = [from, to].into_iter().flatten().filter(|node| evidence.mute.contains(*node)).collect();
+        let answerable = |node: &&str| mute.is_empty() || mute.contains(node);
+        for node in deciders.into_iter().flatten().filter(answerable).collect::<BTreeSet<_>>() {
             by_node.entry(node).or_default().push(sight);
         }
     }

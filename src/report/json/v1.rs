@@ -145,7 +145,7 @@ pub struct Node {
     pub name: String,
     /// Folded over what this node had to enforce.
     pub verdict: Verdict,
-    /// Why it was not tested, where that is so and known.
+    /// Why it was not tested, or nothing can be said of it, where that is so and known.
     pub reason: Option<String>,
 }
 

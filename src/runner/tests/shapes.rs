@@ -47,6 +47,18 @@ fn a_healthy_network_of_any_shape_is_enforced() {
 }
 
 #[test]
+fn a_mute_node_is_inconclusive_and_the_others_are_judged() {
+    let options = SimOptions { nodes: 3, mute: Some("n2".to_owned()), ..SimOptions::default() };
+    let (result, _) = Sim::new(options, of_profile(Profile::Quick)).run();
+    assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::Inconclusive, "{}", story(&result));
+    let nodes: Vec<_> = result.nodes.iter().map(|node| (node.name.as_str(), node.verdict)).collect();
+    let expected = [("n1", Verdict::Enforced), ("n2", Verdict::Inconclusive), ("n3", Verdict::Enforced)];
+    assert_eq!(nodes, expected, "{}", story(&result));
+    let reasons: Vec<_> = result.nodes.iter().map(|node| node.reason.as_deref()).collect();
+    assert_eq!(reasons, [None, Some("nothing connected from or to it before any policy"), None]);
+}
+
+#[test]
 fn a_network_of_any_shape_without_an_engine_is_found_out() {
     for (shape, options) in shapes() {
         let (result, _) =

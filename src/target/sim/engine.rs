@@ -37,6 +37,8 @@ pub struct SimOptions {
     pub faults: Vec<FaultAt>,
     /// Whether a policy cuts connections that stood before it.
     pub cuts_standing_connections: bool,
+    /// A node whose pods reach nobody and are reached by nobody.
+    pub mute: Option<String>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
     /// A time in which it forgets what it was told.
@@ -59,6 +61,7 @@ impl Default for SimOptions {
             sctp: true,
             faults: Vec::new(),
             cuts_standing_connections: false,
+            mute: None,
             delay: Duration::from_millis(100),
             lapse: None,
             services_after: Duration::ZERO,
@@ -118,6 +121,7 @@ pub(super) struct Engine {
     pub(super) cuts: bool,
     /// Those of the faults that are the engine's; at most eight.
     engines: Vec<FaultAt>,
+    mute: Option<String>,
     delay: Duration,
     opened: Instant,
     lapse: Option<Lapse>,
@@ -188,6 +192,7 @@ impl Engine {
             sctp: options.sctp,
             cuts: options.cuts_standing_connections,
             engines,
+            mute: options.mute.clone(),
             delay: options.delay,
             opened: Instant::now(),
             lapse: options.lapse,
@@ -236,6 +241,10 @@ impl Engine {
     pub(super) fn passes(&self, flow: &Flow) -> bool {
         let age = self.opened.elapsed();
         if flow.path == Path::ClusterIp && age < self.services_after {
+            return false;
+        }
+        let ends = [&flow.from, &flow.to].map(|end| self.world.node_of(end));
+        if self.mute.is_some() && ends.contains(&self.mute.as_deref()) {
             return false;
         }
         let lapsed = self.lapse.filter(|Lapse { after, lasts, .. }| (*after..*after + *lasts).contains(&age));
