@@ -68,6 +68,10 @@ fn normalised(output: &str) -> Vec<String> {
                 *before = "#".to_owned();
                 words.push(word.to_owned());
             }
+            // How many latencies are known depends on how long phases went on.
+            Some(before) if ["block", "open"].contains(&before.as_str()) && is_number(word) => {
+                words.push("#".to_owned());
+            }
             Some(_) | None => words.push(without_lane(&without_address(word), run)),
         }
     }
