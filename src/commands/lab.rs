@@ -49,7 +49,7 @@ fn list_faults() -> String {
         text.push_str(&format!("  {:<26} {}\n", fault.name(), fault.description()));
     }
     text.push_str(
-        "\nScopes: node=NAME, family=ipv4|ipv6, protocol=tcp|udp|sctp,\n        path=pod-ip|cluster-ip, placement=same-node|cross-node|outside\n",
+        "\nScopes: node=NAME, within=NAME, family=ipv4|ipv6, protocol=tcp|udp|sctp,\n        path=pod-ip|cluster-ip, placement=same-node|cross-node|outside\n",
     );
     text
 }

@@ -19,6 +19,7 @@ pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Res
     test("faults-each", &|| each(runtime));
     for scope in [
         "node=n1",
+        "within=n1",
         "family=ipv6",
         "protocol=udp",
         "path=cluster-ip",
@@ -310,6 +311,7 @@ fn in_scope(scope: &str, flow: &Flow, world: &World) -> bool {
     let nodes = (world.node_of(&flow.from), world.node_of(&flow.to));
     match scope {
         "node=n1" => nodes.1 == Some("n1"),
+        "within=n1" => nodes == (Some("n1"), Some("n1")),
         "family=ipv6" => flow.family == Family::Ipv6,
         "protocol=udp" => flow.protocol == Protocol::Udp,
         "path=cluster-ip" => flow.path == Path::ClusterIp,
@@ -389,6 +391,7 @@ async fn loss(fault: &str, expected: RangeInclusive<usize>) -> Result {
 fn refusals() -> Result {
     for (fault, word) in [
         ("no-engine@node=n9", "n1, n2"),
+        ("no-engine@within=n9", "n1, n2"),
         ("no-engine@path=node-port", "is no scope"),
         ("dead-receiver@family=ipv6", "cannot be limited"),
         ("packet-loss@placement=same-node", "cannot be limited"),

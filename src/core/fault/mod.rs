@@ -240,6 +240,8 @@ impl FromStr for Fault {
 pub enum Scope {
     /// What this node decides: egress of its pods and ingress to its pods.
     Node(String),
+    /// Flows between two pods of this node.
+    Within(String),
     /// Flows of one IP family.
     Family(Family),
     /// Flows of one transport protocol.
@@ -270,6 +272,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node(name) => write!(f, "node={name}"),
+            Self::Within(name) => write!(f, "within={name}"),
             Self::Family(Family::Ipv4) => f.write_str("family=ipv4"),
             Self::Family(Family::Ipv6) => f.write_str("family=ipv6"),
             Self::Protocol(Protocol::Tcp) => f.write_str("protocol=tcp"),
@@ -290,8 +293,12 @@ impl FromStr for Scope {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(name) = text.strip_prefix("node=").filter(|name| !name.is_empty()) {
-            return Ok(Self::Node(name.to_owned()));
+        let named = |key: &str| text.strip_prefix(key).filter(|name| !name.is_empty()).map(str::to_owned);
+        if let Some(name) = named("node=") {
+            return Ok(Self::Node(name));
+        }
+        if let Some(name) = named("within=") {
+            return Ok(Self::Within(name));
         }
         Self::CLOSED
             .into_iter()
@@ -381,7 +388,13 @@ mod tests {
             assert_eq!(fault.name().parse(), Ok(fault));
             assert_eq!(serde_json::to_value(fault).unwrap(), fault.name());
         }
-        for text in ["slow", "no-engine@node=n2", "ignore-ports@family=ipv6", "ignore-rules@placement=cross-node"] {
+        for text in [
+            "slow",
+            "no-engine@node=n2",
+            "no-engine@within=n2",
+            "ignore-ports@family=ipv6",
+            "ignore-rules@placement=cross-node",
+        ] {
             assert_eq!(text.parse::<FaultAt>().unwrap().to_string(), text);
         }
     }
@@ -401,7 +414,7 @@ mod tests {
 
     #[test]
     fn an_unknown_scope_brings_the_ways_to_write_one() {
-        for text in ["slow@", "slow@node=", "slow@zone=a", "slow@protocol=icmp"] {
+        for text in ["slow@", "slow@node=", "slow@within=", "slow@zone=a", "slow@protocol=icmp"] {
             let error = text.parse::<FaultAt>().unwrap_err().to_string();
             assert!(error.contains("family=ipv4|ipv6"), "{error}");
         }

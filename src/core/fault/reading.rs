@@ -652,6 +652,7 @@ impl Scope {
                 };
                 decider == Some(node)
             }
+            Self::Within(node) => [&flow.from, &flow.to].iter().all(|end| world.node_of(end) == Some(node)),
             Self::Family(family) => place.family == *family,
             Self::Protocol(protocol) => place.protocol == *protocol,
             Self::Path(path) => place.path == *path,

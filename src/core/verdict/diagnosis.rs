@@ -5,6 +5,7 @@ use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::policy::Direction;
 use crate::core::oracle::{Answer, both, over};
+use std::ops::Range;
 
 /// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
 const NODES: usize = 8;
@@ -50,16 +51,22 @@ impl Diagnoses {
         if !evidence.iter().any(Evidence::any_wrong) {
             return Self { of_run: Vec::new(), of_cases: vec![Vec::new(); evidence.len()] };
         }
-        let scopes: Vec<Option<Scope>> = places(nodes);
+        let wide = places(nodes);
+        let scopes: Vec<Option<Scope>> =
+            wide.iter().cloned().chain(nodes.iter().cloned().map(Scope::Within).map(Some)).collect();
         let facts: Vec<Facts<'_>> = evidence.iter().map(|evidence| Facts::of(evidence, &scopes)).collect();
-        let of_cases: Vec<Vec<Suspect>> = facts.iter().map(|facts| facts.single_suspects(scopes.len())).collect();
-        let in_all = |suspect: &Suspect| of_cases.iter().all(|consistent| consistent.contains(suspect));
-        let mut of_run: Vec<Vec<Suspect>> = of_cases
-            .first()
-            .map(|first| first.iter().filter(|suspect| in_all(suspect)).map(|suspect| vec![*suspect]).collect())
-            .unwrap_or_default();
+        let single = |scopes: Range<usize>| facts.iter().map(|facts| facts.single_suspects(scopes.clone())).collect();
+        let mut of_cases: Vec<Vec<Suspect>> = single(0..wide.len());
+        let mut of_run = in_all(&of_cases);
+        // A part of a node's part is looked at where nothing larger explains everything.
         if of_run.is_empty() {
-            of_run = pairs(&facts, &scopes, nodes.len());
+            let narrow: Vec<Vec<Suspect>> = single(wide.len()..scopes.len());
+            of_run = in_all(&narrow);
+            let unexplained = of_cases.iter_mut().zip(narrow).filter(|(wide, _)| wide.is_empty());
+            unexplained.for_each(|(wide, narrow)| *wide = narrow);
+        }
+        if of_run.is_empty() {
+            of_run = pairs(&facts, &wide, nodes.len());
         }
         let named = |sets: Vec<Vec<Suspect>>| widest(sets).iter().map(|set| diagnosis(set, &scopes)).collect();
         let alone = |suspects: Vec<Suspect>| suspects.into_iter().map(|suspect| vec![suspect]).collect();
@@ -72,13 +79,20 @@ impl Diagnoses {
     }
 }
 
+/// What explains every case by itself.
+fn in_all(of_cases: &[Vec<Suspect>]) -> Vec<Vec<Suspect>> {
+    let Some((first, others)) = of_cases.split_first() else { return Vec::new() };
+    let everywhere = |suspect: &&Suspect| others.iter().all(|consistent| consistent.contains(suspect));
+    first.iter().filter(everywhere).map(|suspect| vec![*suspect]).collect()
+}
+
 /// A misreading, and the number of the scope that it holds in.
 type Suspect = (Fault, usize);
 
 /// The number of the scope that is everywhere.
 const EVERYWHERE: usize = 0;
 
-/// Everywhere, and every part of the network.
+/// Everywhere, and every part of the network that is no part of another.
 fn places(nodes: &[String]) -> Vec<Option<Scope>> {
     let scopes = Scope::CLOSED.into_iter().chain(nodes.iter().cloned().map(Scope::Node));
     std::iter::once(None).chain(scopes.map(Some)).collect()
@@ -166,10 +180,10 @@ impl<'a> Facts<'a> {
         self.misread.iter().find(|(known, _)| *known == fault).map_or(&self.right, |(_, sides)| sides)
     }
 
-    /// Every single fault that predicts what was seen.
-    fn single_suspects(&self, scopes: usize) -> Vec<Suspect> {
+    /// Every single fault in one of these scopes that predicts what was seen.
+    fn single_suspects(&self, scopes: Range<usize>) -> Vec<Suspect> {
         let of_fault = |(fault, sides): &'_ (Fault, Vec<Sides>)| {
-            let suspects = (0..scopes).map(|scope| (*fault, scope));
+            let suspects = scopes.clone().map(|scope| (*fault, scope));
             suspects.filter(|suspect| self.pair_fits(*suspect, *suspect, sides)).collect::<Vec<_>>()
         };
         self.misread.iter().flat_map(of_fault).collect()

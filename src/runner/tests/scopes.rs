@@ -55,6 +55,7 @@ fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
     for fault in [
         "no-engine@node=n2",
         "no-engine@node=n3",
+        "no-engine@within=n2",
         "ignore-ingress@family=ipv6",
         "ignore-egress@path=cluster-ip",
         "ignore-ingress@placement=same-node",

@@ -191,7 +191,7 @@ impl Target for LabTarget {
 fn check(fault: &FaultAt, topology: &Topology) -> Result<(), TargetError> {
     let refused = |cause: String| Err(failed(format!("switching on the fault {fault}"), cause));
     match &fault.scope {
-        Some(Scope::Node(name)) if !topology.nodes.iter().any(|node| node.name == *name) => {
+        Some(Scope::Node(name) | Scope::Within(name)) if !topology.nodes.iter().any(|node| node.name == *name) => {
             let names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
             refused(format!("there is no node {name}; the nodes are {}", names.join(", ")))
         }

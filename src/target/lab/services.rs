@@ -77,7 +77,7 @@ pub(super) fn can_limit(fault: Fault, scope: &Scope) -> bool {
     match (fault, scope) {
         (Fault::DeadReceiver, _) => false,
         (_, Scope::Node(_) | Scope::Family(_) | Scope::Protocol(_)) => true,
-        (_, Scope::Path(_) | Scope::Placement(_)) => false,
+        (_, Scope::Within(_) | Scope::Path(_) | Scope::Placement(_)) => false,
     }
 }
 
@@ -129,7 +129,7 @@ fn condition(scope: Option<&Scope>) -> String {
         Some(Scope::Family(Family::Ipv4)) => "meta nfproto ipv4 ".to_owned(),
         Some(Scope::Family(Family::Ipv6)) => "meta nfproto ipv6 ".to_owned(),
         Some(Scope::Protocol(name)) => format!("meta l4proto {} ", protocol(*name)),
-        Some(Scope::Node(_) | Scope::Path(_) | Scope::Placement(_)) | None => String::new(),
+        Some(Scope::Node(_) | Scope::Within(_) | Scope::Path(_) | Scope::Placement(_)) | None => String::new(),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn plan(faults: &[FaultAt], node: &str) -> (Vec<Faults>, Dispatch) {
             None => drop(everywhere.insert(fault.fault)),
             Some(Scope::Node(name)) if name == node => drop(everywhere.insert(fault.fault)),
             Some(Scope::Node(_)) => {}
+            Some(Scope::Within(name)) if name != node => {}
             Some(scope) if scopes.contains(scope) => {}
             Some(scope) => scopes.push(scope.clone()),
         }
@@ -70,7 +71,8 @@ fn conditions(scope: &Scope) -> (Vec<String>, bool) {
         Scope::Protocol(Protocol::Sctp) => (one("meta l4proto sctp"), false),
         Scope::Path(Path::ClusterIp) => (via_service(), false),
         Scope::Path(Path::PodIp) => (via_service(), true),
-        Scope::Placement(Placement::SameNode) => {
+        // What is within another node does not come by here.
+        Scope::Placement(Placement::SameNode) | Scope::Within(_) => {
             (vec![format!("iifname \"{POD_LINKS}*\" oifname \"{POD_LINKS}*\"")], false)
         }
         Scope::Placement(placement @ (Placement::CrossNode | Placement::Outside)) => {
