@@ -47,13 +47,19 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// What of an output is the same in every run: its words, with `#` for the run's id, for every time and for how often something was tried. A time of another
-/// length may break lines elsewhere.
+/// What of an output is the same in every run: its words, without the table of latencies, with `#` for the run's id, for every
+/// time and for how often something was tried. A time of another length may break lines elsewhere.
 fn normalised(output: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let after_lab = output.split_whitespace().skip_while(|word| *word != "lab").nth(1);
     let run = after_lab.filter(|word| is_run_id(word));
-    for word in output.split_whitespace() {
+    // How many latencies are known, and whether any are, depends on how long phases went on.
+    let mut timed = false;
+    let untimed = output.lines().filter(|line| {
+        timed = line.starts_with("LATENCY") || (timed && !line.trim().is_empty());
+        !timed
+    });
+    for word in untimed.flat_map(str::split_whitespace) {
         let before = words.last_mut();
         let unit = word.trim_end_matches([',', '.', ';', ':', ')']);
         match before {
@@ -67,10 +73,6 @@ fn normalised(output: &str) -> Vec<String> {
             Some(before) if ["times", "lanes"].contains(&unit) && is_number(before) => {
                 *before = "#".to_owned();
                 words.push(word.to_owned());
-            }
-            // How many latencies are known depends on how long phases went on.
-            Some(before) if ["block", "open"].contains(&before.as_str()) && is_number(word) => {
-                words.push("#".to_owned());
             }
             Some(_) | None => words.push(without_lane(&without_address(word), run)),
         }
