@@ -137,8 +137,9 @@ fn failing(term: &Value) -> bool {
 
 /// A run of the standard profile, with what is wrong with the lab.
 fn lab(program: &Path, fault: Option<Fault>) -> Command {
-    // Twice what `slow` takes would be enough for it; a busy machine gets more.
-    let settle = if fault == Some(Fault::Slow) { "8s" } else { "4s" };
+    // What is never right waits for all of it. What comes right does not, however long a busy machine may take.
+    let comes_right = [None, Some(Fault::Slow), Some(Fault::PacketLoss), Some(Fault::BurstLoss)].contains(&fault);
+    let settle = if comes_right { "30s" } else { "4s" };
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PAPERTIGER_")) {
         command.env_remove(name);
