@@ -7,7 +7,6 @@ use super::clock::micros;
 use super::lane::Shared;
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
-use super::turns::Quiet;
 use crate::core::catalogue::{Case, Instance, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
@@ -18,7 +17,6 @@ use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
-use tokio::sync::OwnedRwLockReadGuard;
 use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
@@ -58,12 +56,6 @@ struct Work<'a, L> {
     world: World,
     baseline: Vec<Cell>,
     ended: Vec<PhaseEnded>,
-}
-
-/// When a phase may probe, until it is dropped.
-enum Turn<'a> {
-    BesideOthers(#[expect(dead_code, reason = "it is held, not read")] OwnedRwLockReadGuard<()>),
-    Alone(#[expect(dead_code, reason = "it is held, not read")] Quiet<'a>),
 }
 
 /// What came of a phase's change.
@@ -150,8 +142,8 @@ async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 impl<L: Lane> Work<'_, L> {
     async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
         let turn = match self.case.stopwatch {
-            true => Turn::Alone(self.shared.turns.quiet(usize::MAX).await),
-            false => Turn::BesideOthers(self.shared.turns.work().await),
+            true => (Some(self.shared.turns.quiet(usize::MAX).await), None),
+            false => (None, Some(self.shared.turns.work().await)),
         };
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
