@@ -112,19 +112,11 @@ fn grow(streaks: &mut Vec<Streak>, next: Streak) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::Flow;
     use crate::core::model::observation::Outcome;
 
     fn cell(expected: Answer, attempts: &[(bool, u32)]) -> Cell {
-        let flow = Flow {
-            from: Endpoint::Pod(PodId::new("x", "a")),
-            to: Endpoint::Pod(PodId::new("y", "b")),
-            path: Path::PodIp,
-            family: Family::Ipv4,
-            protocol: Protocol::Tcp,
-            port: 8080,
-            connection: Connection::New,
-        };
+        let flow = Flow::sample();
         let mut at_us = 0;
         let streaks = attempts.iter().map(|(through, count)| {
             let source = std::net::Ipv4Addr::LOCALHOST.into();

@@ -242,6 +242,22 @@ impl Flow {
     }
 }
 
+#[cfg(test)]
+impl Flow {
+    /// A flow like any other, for tests to which only what is seen on it matters.
+    pub(crate) fn sample() -> Self {
+        Self {
+            from: PodId::new("x", "a").into(),
+            to: PodId::new("y", "b").into(),
+            path: Path::PodIp,
+            family: Family::Ipv4,
+            protocol: Protocol::Tcp,
+            port: 8080,
+            connection: Connection::New,
+        }
+    }
+}
+
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, path, family, protocol, port, connection } = self;

@@ -195,19 +195,11 @@ pub fn by_group(latencies: &[Latency]) -> Vec<(Turn, bool, Quantiles)> {
 mod tests {
     use super::*;
     use crate::core::event::Arrived;
-    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Flow, Protocol};
     use crate::core::model::observation::{Outcome, Streak};
 
     fn cell(expected: Answer, streaks: &[(bool, u64, u64)], arrived: Option<u64>) -> Cell {
-        let flow = Flow {
-            from: Endpoint::Pod(PodId::new("x", "a")),
-            to: Endpoint::Pod(PodId::new("y", "b")),
-            path: Path::PodIp,
-            family: Family::Ipv4,
-            protocol: Protocol::Udp,
-            port: 8080,
-            connection: Connection::New,
-        };
+        let flow = Flow { protocol: Protocol::Udp, ..Flow::sample() };
         let source = std::net::Ipv4Addr::LOCALHOST.into();
         let streaks = streaks.iter().map(|(through, first_us, last_us)| Streak {
             outcome: if *through { Outcome::Connected { source } } else { Outcome::TimedOut },

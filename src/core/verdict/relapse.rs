@@ -100,7 +100,7 @@ fn through(cell: &Cell) -> impl Iterator<Item = &Streak> {
 mod tests {
     use super::*;
     use crate::core::event::Arrived;
-    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Flow, Protocol};
     use crate::core::model::observation::Outcome;
     use Answer::{Allow, Deny};
 
@@ -117,15 +117,7 @@ mod tests {
 
     /// What is said of a cell that held from 1 to 2 s.
     fn said(expected: Answer, streaks: Vec<Streak>, arrived: Option<Arrived>) -> Option<String> {
-        let flow = Flow {
-            from: Endpoint::Pod(PodId::new("x", "a")),
-            to: Endpoint::Pod(PodId::new("y", "b")),
-            path: Path::PodIp,
-            family: Family::Ipv4,
-            protocol: Protocol::Udp,
-            port: 8080,
-            connection: Connection::New,
-        };
+        let flow = Flow { protocol: Protocol::Udp, ..Flow::sample() };
         let clean = [open(1, 0, 0)];
         let baseline = Attempts { streaks: &clean, arrived: None };
         let cell = Cell { flow, expected, streaks, arrived, alone: None };

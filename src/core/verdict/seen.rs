@@ -268,7 +268,7 @@ pub fn unproven(cell: &Cell) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
+    use crate::core::model::flow::{Flow, Protocol};
     use crate::core::oracle::Undefined;
     use Answer::{Allow, Deny};
 
@@ -289,15 +289,7 @@ mod tests {
     }
 
     fn cell(expected: Answer, streaks: Vec<Streak>) -> Cell {
-        let flow = Flow {
-            from: Endpoint::Pod(PodId::new("x", "a")),
-            to: Endpoint::Pod(PodId::new("y", "b")),
-            path: Path::PodIp,
-            family: Family::Ipv4,
-            protocol: Protocol::Udp,
-            port: 8080,
-            connection: Connection::New,
-        };
+        let flow = Flow { protocol: Protocol::Udp, ..Flow::sample() };
         Cell { flow, expected, streaks, arrived: None, alone: None }
     }
 
