@@ -3,6 +3,7 @@
 pub mod files;
 pub mod json;
 pub mod page;
+mod phrases;
 pub mod progress;
 pub mod record;
 mod reporters;

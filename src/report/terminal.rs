@@ -6,9 +6,9 @@ mod latency;
 mod summary;
 mod table;
 
-use super::page::{Line, Page, Tone, count, duration_ms};
-use crate::core::event::RunEnd;
-use crate::core::verdict::{CaseResult, RunResult, Verdict, any_of};
+use super::page::{Line, Page, Tone, count};
+use super::phrases;
+use crate::core::verdict::{CaseResult, RunResult, Verdict};
 
 /// How it shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,43 +52,19 @@ fn tone(verdict: Verdict) -> Tone {
 }
 
 fn headline(page: &mut Page, result: &RunResult) {
-    let verdict = result.verdict.to_string();
-    let text = result.headline.strip_prefix(&verdict).unwrap_or(&result.headline).trim_start_matches([':', ' ']);
-    page.paragraph(Line::new().toned(&verdict, tone(result.verdict)).text("  "), 2, text, Tone::Strong);
-    if let Some(as_if) = any_of(&result.diagnoses).filter(|as_if| !result.headline.contains(as_if)) {
-        let text = format!("The network behaves as if {as_if}.");
+    let first = Line::new().toned(result.verdict.to_string(), tone(result.verdict)).text("  ");
+    page.paragraph(first, 2, phrases::headline(result), Tone::Strong);
+    if let Some(text) = phrases::behaves_like(result) {
         page.paragraph(Line::new().to(2), 2, &text, Tone::Plain);
     }
-    let incomplete = match &result.end {
-        Some(RunEnd::Completed) => return,
-        Some(RunEnd::Interrupted { signal }) => format!("The run was interrupted ({signal})"),
-        Some(RunEnd::TimedOut) => {
-            let timeout = duration_ms(result.run.settings.timeout_ms as f64);
-            format!("The run took longer than --timeout ({timeout})")
-        }
-        Some(RunEnd::Failed { message }) => format!("The run failed: {message}"),
-        None => "The event log breaks off".to_owned(),
-    };
-    let text = format!("{incomplete}. It did not complete: what follows is what was seen until then.");
-    page.paragraph(Line::new().to(2), 2, &text, Tone::Warn);
+    if let Some(text) = phrases::incomplete(result) {
+        page.paragraph(Line::new().to(2), 2, &text, Tone::Warn);
+    }
 }
 
 fn setup(page: &mut Page, result: &RunResult) {
-    let run = &result.run;
-    let settings = &run.settings;
-    let parts = [
-        format!("{} {}", run.target, run.run),
-        format!("profile {}", settings.profile),
-        count(run.nodes.len(), "node"),
-        count(settings.lanes, "lane"),
-        format!("settle {}", duration_ms(settings.settle_ms as f64)),
-        format!("hold {}", duration_ms(settings.hold_ms as f64)),
-        format!("seed {}", settings.seed),
-        format!("took {}", duration_ms(result.duration_us as f64 / 1_000.0)),
-    ];
-    page.list(2, &parts, " · ", Tone::Dim);
-    if !settings.faults.is_empty() {
-        let text = format!("faults on purpose: {}", settings.faults.join(", "));
+    page.list(2, &phrases::setup(result), " · ", Tone::Dim);
+    if let Some(text) = phrases::on_purpose(result) {
         page.paragraph(Line::new().to(2), 2, &text, Tone::Warn);
     }
 }

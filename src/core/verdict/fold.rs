@@ -3,6 +3,20 @@
 use super::Verdict;
 
 impl Verdict {
+    /// All of them, worst first. SKIPPED and UNDEFINED say nothing, so anything else outweighs them.
+    pub const WORST_FIRST: [Self; 10] = [
+        Self::Ignored,
+        Self::Partial,
+        Self::Overblocked,
+        Self::Stale,
+        Self::Flapping,
+        Self::Inconclusive,
+        Self::Late,
+        Self::Enforced,
+        Self::Undefined,
+        Self::Skipped,
+    ];
+
     /// Whether it says that the network does not do what the policy says.
     pub fn is_failure(self) -> bool {
         match self {
@@ -10,27 +24,11 @@ impl Verdict {
             Self::Enforced | Self::Late | Self::Inconclusive | Self::Skipped | Self::Undefined => false,
         }
     }
-
-    /// Its place among verdicts, worst first. SKIPPED and UNDEFINED say nothing, so anything else outweighs them.
-    fn rank(self) -> u8 {
-        match self {
-            Self::Ignored => 0,
-            Self::Partial => 1,
-            Self::Overblocked => 2,
-            Self::Stale => 3,
-            Self::Flapping => 4,
-            Self::Inconclusive => 5,
-            Self::Late => 6,
-            Self::Enforced => 7,
-            Self::Undefined => 8,
-            Self::Skipped => 9,
-        }
-    }
 }
 
 /// The worst of several verdicts; `None` of none.
 pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
-    verdicts.into_iter().min_by_key(|verdict| verdict.rank())
+    verdicts.into_iter().min_by_key(|verdict| Verdict::WORST_FIRST.iter().position(|known| known == verdict))
 }
 
 /// One rule's verdict over scopes: PARTIAL where it fails in some and is enforced in others. A relapse is short, and that it
