@@ -3,7 +3,7 @@
 use super::settings::{Gate, UsageError};
 use super::values;
 use crate::exit;
-use crate::report::{self, Outputs, ReportFile};
+use crate::report::{self, Outputs, ReportFile, ReportFormat};
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -14,7 +14,9 @@ pub struct OutputArgs {
     /// What goes to stdout
     #[arg(short, long, value_enum, default_value_t = Form::Pretty, env = "PAPERTIGER_OUTPUT", hide_env = true)]
     output: Form,
-    /// Write a report to a file as well; can be repeated. Formats: json
+    /// Write a report to a file as well; can be repeated. Formats: json, junit, markdown, prometheus
+    ///
+    /// Markdown is appended to the file that GITHUB_STEP_SUMMARY names as well, where that is set.
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = values::report, env = "PAPERTIGER_REPORT")]
     #[arg(hide_env = true)]
     reports: Vec<ReportFile>,
@@ -87,9 +89,12 @@ impl OutputArgs {
         if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(UsageError::new(format!("{} is named twice among --report and --record", twice[0].display())));
         }
+        let wants_summary = reports.iter().any(|report| report.format == ReportFormat::Markdown);
+        let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| wants_summary && !path.is_empty());
         Ok(Outputs {
             stdout: form(output),
             reports,
+            summary: summary.map(PathBuf::from),
             record,
             color: match color {
                 Color::Auto => report::Color::Auto,

@@ -36,7 +36,8 @@ pub(super) fn report(text: &str) -> Result<ReportFile, String> {
     };
     match path {
         "" => Err(format!("write a path after `{}=`", format.name())),
-        "-" => Err(format!("for {} on stdout write `-o {}`", format.name(), format.name())),
+        "-" if format == ReportFormat::Json => Err("for json on stdout write `-o json`".to_owned()),
+        "-" => Err(format!("{} goes to a file: write {}=PATH", format.name(), format.name())),
         path => Ok(ReportFile { format, path: PathBuf::from(path) }),
     }
 }
@@ -58,8 +59,11 @@ mod tests {
     #[test]
     fn reports_are_named_by_format_and_path() {
         assert_eq!(report("json=a=b").unwrap(), ReportFile { format: ReportFormat::Json, path: "a=b".into() });
-        for wrong in ["json", "html=x", "json=", "json=-", "=x", "JSON=x"] {
-            assert!(report(wrong).unwrap_err().contains("json"), "{wrong}");
+        for wrong in ["json", "yaml=x", "json=", "json=-", "junit=-", "=x", "JSON=x"] {
+            assert!(
+                report(wrong).unwrap_err().contains(if wrong == "junit=-" { "junit=PATH" } else { "json" }),
+                "{wrong}"
+            );
         }
     }
 

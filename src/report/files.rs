@@ -1,4 +1,4 @@
-//! Files that are opened before the run, so that a bad path fails early, and replaced whole at its end.
+//! Files that are opened before the run, so that a bad path fails early, and replaced whole or added to at its end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -65,6 +65,27 @@ impl PendingFile {
             self.place = Place::Done;
         }
         written.map_err(|source| WriteError { path: self.path.clone(), source })
+    }
+}
+
+/// A file that others write to as well: ours comes behind what is there.
+#[derive(Debug)]
+pub struct Appended {
+    path: PathBuf,
+    file: File,
+}
+
+impl Appended {
+    /// Makes sure that `path` can be written.
+    pub fn open(path: &Path) -> Result<Self, WriteError> {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let file = file.map_err(|source| WriteError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes all of it.
+    pub fn write(mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.file.write_all(bytes).map_err(|source| WriteError { path: self.path, source })
     }
 }
 

@@ -2,15 +2,19 @@
 
 pub mod files;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod page;
 mod phrases;
 pub mod progress;
+pub mod prometheus;
 pub mod record;
 mod reporters;
 pub mod terminal;
 
 pub use reporters::{OutputError, Reporters, write_stdout};
 
+use crate::core::verdict::RunResult;
 use std::path::PathBuf;
 
 /// Where a run's result goes.
@@ -20,6 +24,8 @@ pub struct Outputs {
     pub stdout: Form,
     /// Files to write besides.
     pub reports: Vec<ReportFile>,
+    /// A file that Markdown is appended to.
+    pub summary: Option<PathBuf>,
     /// Where the event log goes.
     pub record: Option<PathBuf>,
     /// Whether stdout is coloured.
@@ -64,16 +70,35 @@ pub struct ReportFile {
 pub enum ReportFormat {
     /// `papertiger.dev/report/v1`.
     Json,
+    /// JUnit XML.
+    Junit,
+    /// Markdown as GitHub renders it.
+    Markdown,
+    /// The text format of Prometheus.
+    Prometheus,
 }
 
 impl ReportFormat {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Json];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Junit, Self::Markdown, Self::Prometheus];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+            Self::Prometheus => "prometheus",
+        }
+    }
+
+    /// A result in it.
+    pub fn render(self, result: &RunResult) -> String {
+        match self {
+            Self::Json => json::render(result),
+            Self::Junit => junit::render(result),
+            Self::Markdown => markdown::render(result),
+            Self::Prometheus => prometheus::render(result),
         }
     }
 }

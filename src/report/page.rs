@@ -4,6 +4,9 @@
 use owo_colors::OwoColorize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// Wider lines are hard to read, and reports are pasted into places that do not wrap.
+pub const WIDEST: usize = 80;
+
 /// What a piece of text wants to look like. Words carry the meaning; this only helps to find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -172,7 +175,7 @@ impl Page {
     }
 }
 
-/// Text without escape sequences, control characters and marks that turn the direction of writing.
+/// Text without escape sequences, control characters, marks that turn the direction of writing, and what no XML may hold.
 pub fn clean(text: &str) -> String {
     anstream::adapter::strip_str(text)
         .to_string()
@@ -183,7 +186,7 @@ pub fn clean(text: &str) -> String {
 }
 
 fn is_format(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// At most `width` columns of a text, with `…` where something is missing.

@@ -1,6 +1,7 @@
 //! Events in, result out: what a command needs to know of reports.
 
-use super::files::{PendingFile, WriteError};
+use super::files::{Appended, PendingFile, WriteError};
+use super::page::WIDEST;
 use super::progress::Progress;
 use super::record::Recorder;
 use super::terminal::{self, Style};
@@ -11,15 +12,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-/// Wider lines are hard to read, and reports are pasted into places that do not wrap.
-const WIDEST: usize = 80;
-
 /// Everything that a run is reported to.
 #[derive(Debug)]
 pub struct Reporters {
     stdout: Form,
     style: Style,
     files: Vec<(ReportFormat, PendingFile)>,
+    summary: Option<Appended>,
     record: Option<Record>,
     progress: Progress,
 }
@@ -45,7 +44,7 @@ pub enum OutputError {
 impl Reporters {
     /// Opens every file, so that a bad path fails before the run.
     pub fn open(outputs: &Outputs) -> Result<Self, OutputError> {
-        let Outputs { stdout, reports, record, color, quiet, verbose } = outputs;
+        let Outputs { stdout, reports, summary, record, color, quiet, verbose } = outputs;
         let files = reports
             .iter()
             .map(|ReportFile { format, path }| Ok((*format, PendingFile::open(path)?)))
@@ -58,6 +57,7 @@ impl Reporters {
             stdout: *stdout,
             style: style(*color, *verbose),
             files,
+            summary: summary.as_deref().map(Appended::open).transpose()?,
             record,
             progress: Progress::new(*quiet, *verbose),
         })
@@ -81,10 +81,11 @@ impl Reporters {
             Form::Json => json::render(result),
         });
         for (format, file) in self.files {
-            let text = match format {
-                ReportFormat::Json => json::render(result),
-            };
-            outcome = outcome.and(file.write(text.as_bytes()).map_err(OutputError::from));
+            outcome = outcome.and(file.write(format.render(result).as_bytes()).map_err(OutputError::from));
+        }
+        if let Some(summary) = self.summary {
+            let text = ReportFormat::Markdown.render(result);
+            outcome = outcome.and(summary.write(text.as_bytes()).map_err(OutputError::from));
         }
         if let Some(Record { path, failed: Some(source), .. }) = self.record {
             outcome = outcome.and(Err(OutputError::File(WriteError { path, source })));

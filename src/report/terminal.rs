@@ -6,7 +6,7 @@ mod latency;
 mod summary;
 mod table;
 
-use super::page::{Line, Page, Tone, count};
+use super::page::{Line, Page, Tone, WIDEST, count};
 use super::phrases;
 use crate::core::verdict::{CaseResult, RunResult, Verdict};
 
@@ -38,6 +38,13 @@ pub fn render(result: &RunResult, style: Style) -> String {
     let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
     list(&mut page, "LEFT OPEN BY THE SPECIFICATION", &behaviours);
     list(&mut page, "NOTES", &result.notes);
+    page.finish()
+}
+
+/// One case in full, for where a text of a fixed width can be shown.
+pub(super) fn one_case(case: &CaseResult) -> String {
+    let mut page = Page::new(WIDEST, false);
+    case::detail(&mut page, case, 0);
     page.finish()
 }
 

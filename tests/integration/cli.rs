@@ -110,6 +110,31 @@ fn a_recorded_run_is_rendered_again() {
 }
 
 #[test]
+fn a_run_is_reported_to_as_many_files_as_wanted() {
+    let (directory, path) = file("run.jsonl", &log());
+    let at = |name: &str| directory.path().join(name);
+    let wanted = [("junit", "<testsuites "), ("markdown", "## papertiger: "), ("prometheus", "# HELP papertiger_")];
+    let mut command = papertiger();
+    command.arg("report").arg(&path).env("GITHUB_STEP_SUMMARY", at("summary"));
+    for (format, _) in wanted {
+        command.arg("--report").arg(format!("{format}={}", at(format).display()));
+    }
+    std::fs::write(at("summary"), "what another step wrote\n").unwrap();
+    assert_eq!(command.output().unwrap().status.code(), Some(130));
+    let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+    for (format, begin) in wanted {
+        assert!(read(format).contains(begin), "{}", read(format));
+    }
+    assert_eq!(read("summary"), format!("what another step wrote\n{}", read("markdown")));
+
+    // Where no Markdown is asked for, nobody's summary is touched.
+    let mut command = papertiger();
+    command.arg("report").arg(&path).env("GITHUB_STEP_SUMMARY", at("untouched"));
+    assert_eq!(command.output().unwrap().status.code(), Some(130));
+    assert!(!at("untouched").exists());
+}
+
+#[test]
 fn a_half_written_log_counts_as_far_as_it_goes() {
     let log = log();
     let (_directory, path) = file("run.jsonl", &log[..log.len() - 20]);

@@ -29,8 +29,8 @@ pub(crate) fn papertiger() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_papertiger"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("PAPERTIGER_") || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"].contains(&name.as_str())
-        {
+        let known = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "GITHUB_STEP_SUMMARY"];
+        if name.starts_with("PAPERTIGER_") || known.contains(&name.as_str()) {
             command.env_remove(name);
         }
     }

@@ -1,6 +1,9 @@
 //! Reports of results that were built by hand.
 
 mod json;
+mod junit;
+mod markdown;
+mod prometheus;
 mod runs;
 
 use crate::common::run;
