@@ -1,5 +1,6 @@
 //! What the process says at its end, and why.
 
+use crate::core::diff::{Diff, Turn};
 use crate::core::event::RunEnd;
 use crate::core::verdict::{RunResult, TermResult, Verdict};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 pub enum ExitStatus {
     /// 0: policies are enforced. With `--expect ignored`: none is, as expected. For other commands: done.
     Enforced,
-    /// 1: something is not enforced as written, or `--fail-on` names what was found. With `--expect ignored`: something
+    /// 1: something is not enforced as written (`diff`: got worse), or `--fail-on` names what was found. With `--expect ignored`: something
     /// is enforced.
     NotEnforced,
     /// 2: the command line or a file that it names is wrong.
@@ -74,6 +75,17 @@ impl ExitStatus {
             Some(RunEnd::TimedOut) | None => judged.unless_passed(Self::Inconclusive),
             Some(RunEnd::Failed { .. }) if judged == Self::NotEnforced => Self::NotEnforced,
             Some(RunEnd::Failed { .. }) => Self::CouldNotRun,
+        }
+    }
+
+    /// The code of a comparison.
+    pub fn of_diff(diff: &Diff) -> Self {
+        if diff.count(Turn::Worse) > 0 {
+            Self::NotEnforced
+        } else if diff.count(Turn::Unproven) > 0 || !diff.new.is_complete() {
+            Self::Inconclusive
+        } else {
+            Self::Enforced
         }
     }
 

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod cases;
 pub mod cleanup;
 pub mod completions;
+pub mod diff;
 pub mod image;
 pub mod lab;
 mod output;
@@ -51,6 +52,11 @@ pub enum Command {
     /// Reads the event log that `--record` wrote and judges it as the end of the run did, with the same
     /// report and the same exit code.
     Report(report::ReportArgs),
+    /// Compare two runs: what got worse, better, new, gone
+    ///
+    /// For upgrades of a network plugin or a cluster, and for one cluster beside another. Terms are compared by their ids,
+    /// which do not change.
+    Diff(diff::DiffArgs),
     /// Remove what broken-off runs have left in a cluster
     Cleanup(cleanup::CleanupArgs),
     /// List or show the cases of the catalogue

@@ -52,8 +52,9 @@ pub enum Form {
     Json,
 }
 
+/// Whether stdout is coloured.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Color {
+pub enum Color {
     /// Where stdout is a terminal and NO_COLOR is not set
     Auto,
     /// Always
@@ -96,11 +97,7 @@ impl OutputArgs {
             reports,
             summary: summary.map(PathBuf::from),
             record,
-            color: match color {
-                Color::Auto => report::Color::Auto,
-                Color::Always => report::Color::Always,
-                Color::Never => report::Color::Never,
-            },
+            color: color.into(),
             quiet,
             verbose,
         })
@@ -124,6 +121,16 @@ impl GateArgs {
                     FailOn::Skipped => exit::FailOn::Skipped,
                 })
                 .collect(),
+        }
+    }
+}
+
+impl From<Color> for report::Color {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
         }
     }
 }

@@ -5,6 +5,7 @@ mod cases;
 mod catalogue;
 mod cleanup;
 mod completions;
+mod diff;
 mod image;
 mod lab;
 mod man;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Cleanup(args) => cleanup::run(args.into_settings()),
         Command::Lab(args) => args.into_settings().map_err(|error| usage("lab", &error)).and_then(lab::run),
         Command::Report(args) => args.into_settings().map_err(|error| usage("report", &error)).and_then(report::run),
+        Command::Diff(args) => diff::run(args),
         Command::Cases(command) => cases::run(command),
         Command::Image(command) => image::run(command),
         Command::Completions(args) => completions::run(&args),

@@ -1,6 +1,8 @@
 //! What users get to see. Reads events and core types only; nothing here knows how a run is done.
 
+pub mod diff;
 pub mod files;
+pub mod found;
 pub mod json;
 pub mod junit;
 pub mod markdown;
@@ -12,7 +14,7 @@ pub mod record;
 mod reporters;
 pub mod terminal;
 
-pub use reporters::{OutputError, Reporters, write_stdout};
+pub use reporters::{OutputError, Reporters, style, write_stdout};
 
 use crate::core::verdict::RunResult;
 use std::path::PathBuf;

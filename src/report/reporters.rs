@@ -103,7 +103,8 @@ pub fn write_stdout(text: &str) -> Result<(), OutputError> {
     }
 }
 
-fn style(color: Color, verbose: u8) -> Style {
+/// How text is to look on this stdout.
+pub fn style(color: Color, verbose: u8) -> Style {
     let stdout = io::stdout();
     let color = match color {
         Color::Always => true,

@@ -49,7 +49,7 @@ pub(super) fn one_case(case: &CaseResult) -> String {
 }
 
 /// What a verdict looks like.
-fn tone(verdict: Verdict) -> Tone {
+pub(super) fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Enforced => Tone::Good,
         Verdict::Ignored | Verdict::Partial | Verdict::Overblocked | Verdict::Stale | Verdict::Flapping => Tone::Bad,

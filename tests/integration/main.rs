@@ -5,6 +5,7 @@
 mod broken;
 mod cli;
 mod common;
+mod diff;
 mod endings;
 mod exam;
 mod image;

@@ -4,7 +4,7 @@ mod json;
 mod junit;
 mod markdown;
 mod prometheus;
-mod runs;
+pub(crate) mod runs;
 
 use crate::common::run;
 use papertiger::core::event::RunEnd;
