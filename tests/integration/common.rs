@@ -124,6 +124,7 @@ pub(crate) fn step(
     StepResult {
         phase,
         change: change.into(),
+        requested_us: 990_000,
         converged_ms: (!wrong).then_some(84.3),
         held_ms: None,
         patience_ms: None,

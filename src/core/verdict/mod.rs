@@ -149,6 +149,8 @@ pub struct StepResult {
     pub phase: Phase,
     /// What was changed: "apply x/deny-all".
     pub change: String,
+    /// When that was requested, in microseconds on the clock of the streaks.
+    pub requested_us: u64,
     /// From the request to the moment since which everything was right, in milliseconds.
     pub converged_ms: Option<f64>,
     /// From the request to the moment at which everything had been right for a whole hold, in milliseconds.

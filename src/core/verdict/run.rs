@@ -249,6 +249,7 @@ fn steps(evidence: &Evidence<'_>) -> Vec<StepResult> {
             StepResult {
                 phase: ended.phase,
                 change: describe(ended.phase, evidence.experiment.change(ended.phase)),
+                requested_us: ended.requested_us,
                 converged_ms: ended.converged_us.map(since),
                 held_ms: ended.held_us.map(since),
                 patience_ms: ended.patience_us.map(|us| us as f64 / 1_000.0),

@@ -144,7 +144,8 @@ fn latency(latencies: &[Latency]) -> Vec<v1::Latency> {
 }
 
 fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
-    let StepResult { phase, change, converged_ms, held_ms, patience_ms, duration_ms, pods, cells } = step;
+    let StepResult { phase, change, requested_us: _, converged_ms, held_ms, patience_ms, duration_ms, pods, cells } =
+        step;
     let world = world.map(|world| world.clone().with_pods(pods));
     v1::Step {
         phase: phase.to_string(),
