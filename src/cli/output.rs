@@ -14,7 +14,7 @@ pub struct OutputArgs {
     /// What goes to stdout
     #[arg(short, long, value_enum, default_value_t = Form::Pretty, env = "PAPERTIGER_OUTPUT", hide_env = true)]
     output: Form,
-    /// Write a report to a file as well; can be repeated. Formats: json, junit, markdown, prometheus
+    /// Write a report to a file as well; can be repeated. Formats: json, html, junit, markdown, prometheus
     ///
     /// Markdown is appended to the file that GITHUB_STEP_SUMMARY names as well, where that is set.
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = values::report, env = "PAPERTIGER_REPORT")]

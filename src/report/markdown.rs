@@ -51,9 +51,9 @@ fn cases(result: &RunResult) -> Vec<String> {
     if !fine.is_empty() {
         parts.push(folded(&format!("ENFORCED: {}", super::page::count(fine.len(), "case")), &table_of(&fine)));
     }
-    for Unscored { verdict, reason, ids } in phrases::unscored(&result.cases) {
-        let summary = format!("{verdict}: {} ({})", super::page::count(ids.len(), "case"), escape(reason));
-        parts.push(folded(&summary, &ids.into_iter().map(escape).collect::<Vec<_>>().join(", ")));
+    for Unscored { verdict, reason, cases } in phrases::unscored(&result.cases) {
+        let summary = format!("{verdict}: {} ({})", super::page::count(cases.len(), "case"), escape(reason));
+        parts.push(folded(&summary, &cases.into_iter().map(|case| escape(&case.id)).collect::<Vec<_>>().join(", ")));
     }
     parts
 }

@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod files;
 pub mod found;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
@@ -72,6 +73,8 @@ pub struct ReportFile {
 pub enum ReportFormat {
     /// `papertiger.dev/report/v1`.
     Json,
+    /// A page for a browser.
+    Html,
     /// JUnit XML.
     Junit,
     /// Markdown as GitHub renders it.
@@ -82,12 +85,13 @@ pub enum ReportFormat {
 
 impl ReportFormat {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Junit, Self::Markdown, Self::Prometheus];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Html, Self::Junit, Self::Markdown, Self::Prometheus];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Html => "html",
             Self::Junit => "junit",
             Self::Markdown => "markdown",
             Self::Prometheus => "prometheus",
@@ -98,6 +102,7 @@ impl ReportFormat {
     pub fn render(self, result: &RunResult) -> String {
         match self {
             Self::Json => json::render(result),
+            Self::Html => html::render(result),
             Self::Junit => junit::render(result),
             Self::Markdown => markdown::render(result),
             Self::Prometheus => prometheus::render(result),

@@ -62,7 +62,7 @@ pub(super) fn is_scored(case: &CaseResult) -> bool {
 pub(super) struct Unscored<'a> {
     pub(super) verdict: Verdict,
     pub(super) reason: &'a str,
-    pub(super) ids: Vec<&'a str>,
+    pub(super) cases: Vec<&'a CaseResult>,
 }
 
 /// Cases that say nothing about the verdict, by why.
@@ -71,8 +71,8 @@ pub(super) fn unscored(cases: &[CaseResult]) -> Vec<Unscored<'_>> {
     for case in cases.iter().filter(|case| !is_scored(case)) {
         let reason = case.reason.as_deref().unwrap_or("no reason was given");
         match groups.iter_mut().find(|group| group.verdict == case.verdict && group.reason == reason) {
-            Some(group) => group.ids.push(&case.id),
-            None => groups.push(Unscored { verdict: case.verdict, reason, ids: vec![&case.id] }),
+            Some(group) => group.cases.push(case),
+            None => groups.push(Unscored { verdict: case.verdict, reason, cases: vec![case] }),
         }
     }
     groups

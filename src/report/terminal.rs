@@ -1,10 +1,10 @@
 //! What a person reads at the end of a run: the verdict first, then the cases, then what is wrong with its evidence.
 
 mod case;
-mod evidence;
+pub(super) mod evidence;
 mod latency;
 mod summary;
-mod table;
+pub(super) mod table;
 
 use super::page::{Line, Page, Tone, WIDEST, count};
 use super::phrases;

@@ -59,7 +59,7 @@ fn wrong_usage_is_code_2_and_says_what_is_accepted() {
         (&["lab", "--settle=30s", "--timeout=30s"], &["--timeout must be longer than --settle, 30s, not 30s"]),
         (&["lab", "--size", "17"], &["--size", "1..=16"]),
         (&["lab", "--lanes", "0"], &["--lanes", "1..=32"]),
-        (&["lab", "--report", "html=x"], &["--report", "there is no format `html`; formats: json"]),
+        (&["lab", "--report", "pdf=x"], &["--report", "there is no format `pdf`; formats: json"]),
         (&["lab", "--report", "report.json"], &["write FORMAT=PATH, such as json=report.json"]),
         (&["lab", "--report", "json=a", "--record", "a"], &["a is named twice"]),
         (&["lab", "--case", "a["], &["--case"]),

@@ -1,5 +1,6 @@
 //! Reports of results that were built by hand.
 
+mod html;
 mod json;
 mod junit;
 mod markdown;

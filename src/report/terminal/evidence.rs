@@ -80,7 +80,7 @@ fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, now: Option<&Worl
 }
 
 /// "10.0.0.5 on n1 → 10.0.1.7:80 on n2"
-fn places(world: &World, flow: &Flow) -> Option<String> {
+pub(in crate::report) fn places(world: &World, flow: &Flow) -> Option<String> {
     let on = |end: &Endpoint| world.node_of(end).map_or_else(|| " outside".to_owned(), |node| format!(" on {node}"));
     let from = world.address(&flow.from, flow.family)?;
     let to = world.dial(flow)?;
@@ -89,7 +89,7 @@ fn places(world: &World, flow: &Flow) -> Option<String> {
 
 /// "timed out 20 times, then connected 41 times over 60 s". The address that a receiver saw is told where it is not the
 /// sender's.
-fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
+pub(in crate::report) fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
     let (Some(first), Some(last)) = (streaks.first(), streaks.last()) else { return "no attempt ended".to_owned() };
     let mut parts: Vec<(String, u32)> = Vec::new();
     for streak in streaks {
@@ -122,7 +122,7 @@ fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
 }
 
 /// One flow of each pair of ends first, so that a few flows show as much as they can.
-fn diverse<'a>(cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
+pub(in crate::report) fn diverse<'a>(cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
     let mut pairs = BTreeSet::new();
     let (first, rest): (Vec<&CellResult>, Vec<&CellResult>) =
         cells.iter().partition(|cell| pairs.insert((&cell.cell.flow.from, &cell.cell.flow.to)));
@@ -153,7 +153,7 @@ const ENOUGH: usize = 5;
 
 /// Which family, protocol, path, placement or port the wrong flows have in common: a reader sees at once what is not
 /// enforced.
-fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
+pub(in crate::report) fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
     let mut lines = Vec::new();
     for (expected, what) in [(Answer::Deny, "leaks"), (Answer::Allow, "blocked by mistake")] {
         let cells: Vec<&CellResult> = cells.iter().filter(|cell| cell.cell.expected == expected).collect();

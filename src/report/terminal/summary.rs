@@ -46,9 +46,10 @@ pub(super) fn cases(page: &mut Page, cases: &[CaseResult]) {
 
 /// Cases that say nothing about the verdict, with why.
 pub(super) fn unscored(page: &mut Page, cases: &[CaseResult]) {
-    for Unscored { verdict, reason, ids } in phrases::unscored(cases) {
+    for Unscored { verdict, reason, cases } in phrases::unscored(cases) {
         page.blank();
         let first = Line::new().toned(verdict.to_string(), tone(verdict)).to(VERDICT_WIDTH + 2);
+        let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         page.paragraph(first, VERDICT_WIDTH + 2, &ids.join(", "), Tone::Plain);
         page.paragraph(Line::new().to(VERDICT_WIDTH + 2), VERDICT_WIDTH + 2, &format!("({reason})"), Tone::Dim);
     }

@@ -18,7 +18,7 @@ const NUMBER_WIDTH: usize = 3;
 
 /// What all flows from one sender to one receiver come to; the worst counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sign {
+pub(in crate::report) enum Sign {
     Open,
     Blocked,
     /// Some flows open and some blocked, all as they must be.
@@ -30,10 +30,10 @@ enum Sign {
 }
 
 impl Sign {
-    const ALL: [Self; 7] =
+    pub(in crate::report) const ALL: [Self; 7] =
         [Self::Open, Self::Blocked, Self::Both, Self::Leak, Self::Overblocked, Self::Unclear, Self::Undefined];
 
-    fn of(result: &CellResult) -> Self {
+    pub(in crate::report) fn of(result: &CellResult) -> Self {
         match (result.wrong, &result.cell.expected, &result.seen) {
             (true, Answer::Deny, _) => Self::Leak,
             (true, _, _) => Self::Overblocked,
@@ -44,14 +44,14 @@ impl Sign {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(in crate::report) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Open, Self::Blocked) | (Self::Blocked, Self::Open) => Self::Both,
             _ => self.max(other),
         }
     }
 
-    fn show(self) -> (&'static str, Tone, &'static str) {
+    pub(in crate::report) fn show(self) -> (&'static str, Tone, &'static str) {
         match self {
             Self::Open => (".", Tone::Plain, "open, as written"),
             Self::Blocked => ("x", Tone::Good, "blocked, as written"),
@@ -166,7 +166,7 @@ impl Names {
 }
 
 /// Shorter than ends are called elsewhere: no pod is called without its namespace, so nothing else can be meant.
-fn name(end: &Endpoint) -> String {
+pub(in crate::report) fn name(end: &Endpoint) -> String {
     match end {
         Endpoint::Pod(_) | Endpoint::Node(_) => clean(&end.to_string()),
         Endpoint::External(name) => clean(name),

@@ -1,0 +1,91 @@
+//! What was run, and what it came to.
+
+use super::words::{class, say, sentence};
+use crate::core::event::RunSettings;
+use crate::core::verdict::{RunResult, any_of};
+use crate::report::page::duration_ms;
+use crate::report::phrases;
+use maud::{Markup, html};
+
+pub(super) fn render(result: &RunResult) -> Markup {
+    let run = &result.run;
+    let as_if = any_of(&result.diagnoses);
+    let faults = &run.settings.faults;
+    html! {
+        header {
+            p.tool { "papertiger: are NetworkPolicies enforced?" }
+            h1 class={ "verdict " (class(result.verdict)) } {
+                span.word { (result.verdict) }
+                " "
+                span.of { (say(&run.target)) " run " (say(&run.run)) }
+            }
+            p.headline { (headline(result, as_if.as_deref())) }
+            @if let Some(as_if) = &as_if {
+                p.asif { "The network behaves as if " strong { (say(as_if)) } "." }
+            }
+            @if let Some(text) = phrases::incomplete(result) {
+                p.alert { strong { "Incomplete. " } (say(text)) }
+            }
+            @if !faults.is_empty() {
+                p.alert {
+                    strong { "Faults on purpose: " } (say(faults.join(", "))) ". This network was told to misbehave."
+                }
+            }
+            (setup(result))
+        }
+    }
+}
+
+/// The headline without the verdict that stands above it and the diagnosis that stands below.
+fn headline(result: &RunResult, as_if: Option<&str>) -> String {
+    let text = phrases::headline(result);
+    let told = as_if.and_then(|as_if| text.strip_suffix(&format!("; behaves as if {as_if}")));
+    sentence(told.unwrap_or(text))
+}
+
+fn setup(result: &RunResult) -> Markup {
+    let run = &result.run;
+    let RunSettings {
+        profile,
+        settle_ms,
+        hold_ms,
+        hold_attempts,
+        canary_ms,
+        budget_ms,
+        timeout_ms,
+        lanes,
+        seed,
+        faults: _,
+    } = &run.settings;
+    let ms = |ms: u64| duration_ms(ms as f64);
+    let mut facts = vec![
+        ("Target", run.target.clone()),
+        ("Run", run.run.clone()),
+        ("Started", run.started_at.replace('T', " ").replace('Z', " UTC")),
+        ("Took", duration_ms(result.duration_us as f64 / 1_000.0)),
+        ("Version", run.tool_version.clone()),
+        ("Profile", profile.clone()),
+        ("Nodes", nodes(result)),
+        ("Lanes", lanes.to_string()),
+        ("Settle", ms(*settle_ms)),
+        ("Hold", format!("{}, {hold_attempts} attempts", ms(*hold_ms))),
+        ("Timeout", ms(*timeout_ms)),
+        ("Budget", budget_ms.map_or_else(|| "none".to_owned(), ms)),
+        ("Seed", seed.to_string()),
+    ];
+    if *canary_ms > 0 {
+        facts.push(("Canary", format!("at least {}", ms(*canary_ms))));
+    }
+    html! {
+        dl.facts {
+            @for (name, value) in facts {
+                div { dt { (name) } dd { (say(value)) } }
+            }
+        }
+    }
+}
+
+fn nodes(result: &RunResult) -> String {
+    let (probed, untested) = (result.run.nodes.len(), result.run.untested.len());
+    if untested == 0 { probed.to_string() } else { format!("{probed} of {}", probed + untested) }
+}
