@@ -8,7 +8,6 @@ mod prometheus;
 pub(crate) mod runs;
 
 use crate::common::run;
-use papertiger::core::event::RunEnd;
 use papertiger::core::verdict::{RunResult, Verdict};
 use papertiger::report::terminal::{Style, render};
 use unicode_width::UnicodeWidthStr;
@@ -68,13 +67,7 @@ fn hostile_names() {
 
 #[test]
 fn a_run_that_did_not_complete_says_so() {
-    let ends = [
-        (Some(RunEnd::Interrupted { signal: "SIGINT".into() }), "interrupted (SIGINT)"),
-        (Some(RunEnd::TimedOut), "longer than --timeout (15 min)"),
-        (Some(RunEnd::Failed { message: "no agent answers".into() }), "The run failed: no agent answers"),
-        (None, "The event log breaks off"),
-    ];
-    for (end, words) in ends {
+    for (end, words) in runs::incomplete() {
         let text = plain(&RunResult { end, ..runs::enforced() }, 0);
         assert!(text.contains(words) && text.contains("did not complete"), "{text}");
     }

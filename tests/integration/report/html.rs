@@ -196,13 +196,7 @@ fn names_are_only_names() {
 
 #[test]
 fn a_run_that_did_not_complete_says_so() {
-    let ends = [
-        (Some(RunEnd::Interrupted { signal: "SIGINT".into() }), "interrupted (SIGINT)"),
-        (Some(RunEnd::TimedOut), "longer than --timeout (15 min)"),
-        (Some(RunEnd::Failed { message: "no agent answers".into() }), "The run failed: no agent answers"),
-        (None, "The event log breaks off"),
-    ];
-    for (end, words) in ends {
+    for (end, words) in runs::incomplete() {
         let page = page(&RunResult { end, ..runs::enforced() });
         assert!(page.contains("<strong>Incomplete. </strong>") && page.contains(words), "{words}");
     }

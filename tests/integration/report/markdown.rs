@@ -1,7 +1,6 @@
 //! Markdown, read by a parser that is not ours.
 
 use super::runs;
-use papertiger::core::event::RunEnd;
 use papertiger::core::verdict::RunResult;
 use papertiger::report::markdown::render;
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -81,8 +80,10 @@ fn names_are_text_and_nothing_else() {
 
 #[test]
 fn a_run_that_did_not_complete_says_so() {
-    let result = RunResult { end: Some(RunEnd::TimedOut), ..runs::enforced() };
-    assert!(render(&result).contains("did not complete"));
+    for (end, words) in runs::incomplete() {
+        let text = render(&RunResult { end, ..runs::enforced() });
+        assert!(text.contains("did not complete") && text.contains(words), "{text}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The results.
 
 use crate::common::{case, is_in, run, scope, step, term, witnesses, world, world_named};
-use papertiger::core::event::Phase;
+use papertiger::core::event::{Phase, RunEnd};
 use papertiger::core::fault::Fault;
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
 use papertiger::core::oracle::Answer;
@@ -132,6 +132,16 @@ pub(crate) fn inconclusive() -> RunResult {
     let mut abandoned = case("deny-all", "No traffic at all.", Verdict::Inconclusive, Vec::new(), Vec::new());
     abandoned.reason = Some("its lane's agents stopped answering".into());
     run(Verdict::Inconclusive, "0 of 1 term enforced in 2 cases on 2 nodes", vec![deny, abandoned])
+}
+
+/// How a run may end before it has done all that it was to do, and what is said then.
+pub(crate) fn incomplete() -> [(Option<RunEnd>, &'static str); 4] {
+    [
+        (Some(RunEnd::Interrupted { signal: "SIGINT".into() }), "interrupted (SIGINT)"),
+        (Some(RunEnd::TimedOut), "longer than --timeout (15 min)"),
+        (Some(RunEnd::Failed { message: "no agent answers".into() }), "The run failed: no agent answers"),
+        (None, "The event log breaks off"),
+    ]
 }
 
 /// Names that would like to be something else.
