@@ -1,6 +1,6 @@
 //! Controllers that come and go: the loopback port of an agent in a pod.
 
-use crate::agent::handshake::{Gate, Link};
+use crate::agent::handshake::{Gate, HANDSHAKE, Link};
 use crate::agent::net::Net;
 use crate::agent::orders::Agent;
 use crate::agent::session::SessionEnd;
@@ -102,7 +102,7 @@ async fn admit<S: AsyncRead + AsyncWrite + Send + 'static>(
         let (gate, admitted) = (Arc::clone(&gate), admitted.clone());
         tokio::spawn(async move {
             // A stranger's end is its own affair.
-            if let Ok(link) = gate.admit(stream).await {
+            if let Ok(link) = gate.admit(stream, HANDSHAKE).await {
                 let _ = admitted.send(link).await;
             }
             drop(permit);

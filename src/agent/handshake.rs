@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 
-/// How long a controller may take to say who it is.
+/// How long whoever comes to a port may take to say who it is. On a stream that was inherited there are no strangers, and
+/// none comes after it: a controller on a busy machine has as long for its first word as for any other.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// What an agent asks for and what it says of itself.
@@ -39,12 +40,12 @@ impl<S> Link<S> {
 }
 
 impl Gate {
-    /// Hears the controller's first word. Nobody who does not know the token gets further.
-    pub async fn admit<S: AsyncRead + AsyncWrite>(&self, stream: S) -> Result<Link<S>, SessionEnd> {
+    /// Hears the controller's first word, which may take so long. Nobody who does not know the token gets further.
+    pub async fn admit<S: AsyncRead + AsyncWrite>(&self, stream: S, patience: Duration) -> Result<Link<S>, SessionEnd> {
         let (reader, writer) = split(stream);
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
         let mut link = Link { reader, writer, identity: self.identity.clone(), start: self.start };
-        match timeout(HANDSHAKE, self.greet(&mut link)).await {
+        match timeout(patience, self.greet(&mut link)).await {
             Ok(Ok(())) => Ok(link),
             Ok(Err(end)) => Err(end),
             Err(_) => Err(SessionEnd::Silent),

@@ -40,7 +40,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A whole agent for one conversation: from the controller's first word until it hangs up.
 pub async fn serve<S: AsyncRead + AsyncWrite, N: Net>(stream: S, gate: Gate, net: N) -> SessionEnd {
-    match gate.admit(stream).await {
+    match gate.admit(stream, SILENCE).await {
         Ok(link) => Agent::new(net).serve(link).await,
         Err(end) => end,
     }

@@ -6,6 +6,7 @@ use crate::agent::control;
 use crate::agent::handshake::Gate;
 use crate::agent::orders::Agent;
 use crate::agent::random::Random;
+use crate::agent::session::SILENCE;
 use crate::agent::sockets::Sockets;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -55,7 +56,7 @@ async fn serve(config: AgentConfig) -> io::Result<()> {
     let gate = Gate { identity, token, start: Random::default().number() };
     match control {
         Control::Stdin => {
-            if let Ok(link) = gate.admit(inherited()?).await {
+            if let Ok(link) = gate.admit(inherited()?, SILENCE).await {
                 agent.serve(link).await;
             }
         }

@@ -89,8 +89,9 @@ async fn a_stranger_disturbs_nobody() {
     let mut babbling = pod.stream().await;
     babbling.write_all(b"\0\0\0\x02{}").await.unwrap();
     assert_eq!(babbling.read(&mut [0; 1]).await.unwrap(), 0, "nobody answers");
-    let _silent = pod.stream().await;
+    let mut silent = pod.stream().await;
     sleep(HANDSHAKE * 2).await;
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0, "strangers are not waited for as long as a controller");
 
     let streaks = controller.watch(1, Duration::from_millis(100)).await;
     assert!(streaks[&(7, 0)].streak.count >= 90, "the conversation goes on: {streaks:?}");
