@@ -59,11 +59,17 @@ mod tests {
     #[test]
     fn reports_are_named_by_format_and_path() {
         assert_eq!(report("json=a=b").unwrap(), ReportFile { format: ReportFormat::Json, path: "a=b".into() });
-        for wrong in ["json", "yaml=x", "json=", "json=-", "junit=-", "=x", "JSON=x"] {
-            assert!(
-                report(wrong).unwrap_err().contains(if wrong == "junit=-" { "junit=PATH" } else { "json" }),
-                "{wrong}"
-            );
+        for (wrong, said) in [
+            ("json", "write FORMAT=PATH"),
+            ("=x", "there is no format ``"),
+            ("yaml=x", "there is no format `yaml`"),
+            ("JSON=x", "there is no format `JSON`"),
+            ("json=", "write a path after `json=`"),
+            ("json=-", "write `-o json`"),
+            ("junit=-", "write junit=PATH"),
+        ] {
+            let error = report(wrong).unwrap_err();
+            assert!(error.contains(said), "{wrong}: {error}");
         }
     }
 

@@ -2,11 +2,9 @@
 
 mod text;
 
-use super::page::duration_ms;
 use super::phrases::{self, Converged, Unscored};
 use super::terminal;
-use crate::core::verdict::latency::by_group;
-use crate::core::verdict::{CaseResult, Quantiles, RunResult, Turn, Verdict};
+use crate::core::verdict::{CaseResult, RunResult, Verdict};
 use text::{escape, fence};
 
 /// How many cases are shown with all their evidence: a summary of GitHub's holds 1 MiB.
@@ -97,20 +95,9 @@ fn names(what: &str, groups: Vec<(Verdict, Vec<&str>)>) -> Option<String> {
 }
 
 fn latency(result: &RunResult) -> Option<String> {
-    let groups = by_group(&result.latencies());
-    let row = |(turn, alone, quantiles): (Turn, bool, Quantiles)| {
-        let Quantiles { changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms } = quantiles;
-        let word = match turn {
-            Turn::Deny => "to block",
-            Turn::Allow => "to open",
-        };
-        let [p50, p90, p99, max, within] =
-            [p50_ms, p90_ms, p99_ms, max_ms, resolution_ms.max(request_ms)].map(duration_ms);
-        let what = format!("{word}{}", if alone { ", alone" } else { "" });
-        [what, changes.to_string(), p50, p90, p99, max, within]
-    };
+    let rows = phrases::latencies(result);
     let heads = ["Latency", "Changes", "p50", "p90", "p99", "max", "± up to"];
-    (!groups.is_empty()).then(|| table(heads, groups.into_iter().map(row)))
+    (!rows.is_empty()).then(|| table(heads, rows.into_iter()))
 }
 
 fn list<'a>(heading: &str, items: impl Iterator<Item = &'a str>) -> Option<String> {

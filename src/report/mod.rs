@@ -1,6 +1,7 @@
 //! What users get to see. Reads events and core types only; nothing here knows how a run is done.
 
 pub mod diff;
+mod evidence;
 pub mod files;
 pub mod found;
 pub mod html;

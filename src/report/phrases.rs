@@ -2,7 +2,8 @@
 
 use super::page::{count, duration_ms};
 use crate::core::event::{Phase, RunEnd};
-use crate::core::verdict::{CaseResult, RunResult, Verdict, any_of};
+use crate::core::verdict::latency::by_group;
+use crate::core::verdict::{CaseResult, CellResult, Quantiles, RunResult, Seen, Turn, Verdict, any_of};
 
 /// The headline without the verdict that it begins with, for where that stands beside it.
 pub(super) fn headline(result: &RunResult) -> &str {
@@ -78,17 +79,56 @@ pub(super) fn unscored(cases: &[CaseResult]) -> Vec<Unscored<'_>> {
     groups
 }
 
-/// Names by verdict, worst first; a verdict without names is left out.
-pub(super) fn by_verdict<'a>(named: impl Iterator<Item = (Verdict, &'a str)>) -> Vec<(Verdict, Vec<&'a str>)> {
-    let named: Vec<(Verdict, &str)> = named.collect();
-    let of = |verdict: Verdict| -> Vec<&str> {
-        named.iter().filter(|(of, _)| *of == verdict).map(|(_, name)| *name).collect()
+/// Things by verdict, worst first; a verdict without any is left out.
+pub(super) fn by_verdict<T: Copy>(judged: impl Iterator<Item = (Verdict, T)>) -> Vec<(Verdict, Vec<T>)> {
+    let judged: Vec<(Verdict, T)> = judged.collect();
+    let of = |verdict: Verdict| -> Vec<T> {
+        judged.iter().filter(|(of, _)| *of == verdict).map(|(_, thing)| *thing).collect()
     };
-    Verdict::WORST_FIRST
-        .map(|verdict| (verdict, of(verdict)))
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .collect()
+    let groups = Verdict::WORST_FIRST.map(|verdict| (verdict, of(verdict)));
+    groups.into_iter().filter(|(_, things)| !things.is_empty()).collect()
+}
+
+/// Flows, by what was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flows {
+    pub(super) all: usize,
+    /// Those that contradict what must happen.
+    pub(super) wrong: usize,
+    /// Those of which nothing can be said.
+    pub(super) unclear: usize,
+}
+
+impl Flows {
+    /// How many of these are of which kind.
+    pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Self {
+        cells.into_iter().fold(Self::default(), |flows, cell| Self {
+            all: flows.all + 1,
+            wrong: flows.wrong + usize::from(cell.wrong),
+            unclear: flows.unclear + usize::from(!cell.wrong && matches!(cell.seen, Seen::Unclear { .. })),
+        })
+    }
+
+    /// Over all steps of all cases.
+    pub(super) fn of_run(result: &RunResult) -> Self {
+        Self::of(result.cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells))
+    }
+}
+
+/// How late changes took effect: for each way in which flows turned, under load and alone, what it is about, how many
+/// changes there were, p50, p90, p99 and max, and how far they may be off.
+pub(super) fn latencies(result: &RunResult) -> Vec<[String; 7]> {
+    let row = |(turn, alone, quantiles): (Turn, bool, Quantiles)| {
+        let Quantiles { changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms } = quantiles;
+        let word = match turn {
+            Turn::Deny => "to block",
+            Turn::Allow => "to open",
+        };
+        let [p50, p90, p99, max, within] =
+            [p50_ms, p90_ms, p99_ms, max_ms, resolution_ms.max(request_ms)].map(duration_ms);
+        [format!("{word}{}", if alone { ", alone" } else { "" }), changes.to_string(), p50, p90, p99, max, within]
+    };
+    by_group(&result.latencies()).into_iter().map(row).collect()
 }
 
 /// What a verdict is called where names stand behind it. What nobody looked at sounds like a choice when it is called

@@ -1,9 +1,10 @@
 //! Metrics in the text format of Prometheus (0.0.4), for the textfile collector of its node exporter and for a Pushgateway.
 
 use super::page::clean;
+use super::phrases::Flows;
 use crate::core::event::RunEnd;
 use crate::core::verdict::latency::by_group;
-use crate::core::verdict::{CellResult, Quantiles, RunResult, Seen, Verdict};
+use crate::core::verdict::{Quantiles, RunResult, Verdict};
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
@@ -59,8 +60,7 @@ fn gauges(result: &RunResult) -> Vec<Gauge> {
         Some(ended.as_millisecond() as f64 / 1_000.0)
     });
     let is_enforced = result.end == Some(RunEnd::Completed) && result.verdict == Verdict::Enforced;
-    let cells = || result.cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells);
-    let flows = |of: fn(&&CellResult) -> bool| cells().filter(of).count() as f64;
+    let flows = Flows::of_run(result);
     let terms = || result.cases.iter().flat_map(|case| &case.terms);
     vec![
         gauge(
@@ -141,9 +141,9 @@ fn gauges(result: &RunResult) -> Vec<Gauge> {
             "flows",
             "How many flows were probed, over all cases and phases: all, wrong, or unclear",
             [
-                sample(flows(|_| true), [("state", "all")]),
-                sample(flows(|cell| cell.wrong), [("state", "wrong")]),
-                sample(flows(|cell| matches!(cell.seen, Seen::Unclear { .. })), [("state", "unclear")]),
+                sample(flows.all as f64, [("state", "all")]),
+                sample(flows.wrong as f64, [("state", "wrong")]),
+                sample(flows.unclear as f64, [("state", "unclear")]),
             ],
         ),
         gauge(

@@ -5,8 +5,9 @@ use super::words::{badge, capital, say, say_lines};
 use super::{evidence, matrix, terms, timeline};
 use crate::core::event::Phase;
 use crate::core::verdict::{CaseResult, Seen, StepResult, Verdict};
+use crate::report::evidence::by_dimension;
 use crate::report::page::{count, duration_ms};
-use crate::report::terminal::evidence::by_dimension;
+use crate::report::phrases::Flows;
 use maud::{Markup, html};
 
 /// `first` is of a case that is open where it is not fine.
@@ -71,9 +72,8 @@ fn phase(case: &CaseResult, step: &StepResult, fine: bool) -> Markup {
 }
 
 fn outcome(step: &StepResult) -> String {
-    let flows = count(step.cells.len(), "flow");
-    let wrong = step.cells.iter().filter(|cell| cell.wrong).count();
-    let unclear = step.cells.iter().filter(|cell| !cell.wrong && matches!(cell.seen, Seen::Unclear { .. })).count();
+    let Flows { all, wrong, unclear } = Flows::of(&step.cells);
+    let flows = count(all, "flow");
     let mut text = match (wrong, unclear, step.converged_ms) {
         (0, 0, Some(ms)) => format!("{flows}, all right after {}", duration_ms(ms)),
         (0, 0, None) => format!("{flows}, none of them wrong"),

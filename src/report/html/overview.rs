@@ -1,9 +1,9 @@
 //! The run at a glance: how much of it came to what, then features and nodes by verdict.
 
 use super::words::{badge, class, meanings, say, scroll};
-use crate::core::verdict::{NodeResult, RunResult, Seen, Verdict};
+use crate::core::verdict::{NodeResult, RunResult, Verdict};
 use crate::report::page::count;
-use crate::report::phrases;
+use crate::report::phrases::{Flows, by_verdict, heading};
 use maud::{Markup, html};
 
 /// More nodes than this, of which nothing is wrong, are folded.
@@ -58,37 +58,29 @@ fn glance(result: &RunResult) -> Markup {
 }
 
 fn flows(result: &RunResult) -> String {
-    let cells = || result.cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells);
-    let wrong = cells().filter(|cell| cell.wrong).count();
-    let unclear = cells().filter(|cell| !cell.wrong && matches!(cell.seen, Seen::Unclear { .. })).count();
-    format!(
-        "{} were judged, each in every phase that it was probed in: {wrong} wrong, {unclear} unclear.",
-        count(cells().count(), "flow")
-    )
+    let Flows { all, wrong, unclear } = Flows::of_run(result);
+    let judged = count(all, "flow");
+    format!("{judged} were judged, each in every phase that it was probed in: {wrong} wrong, {unclear} unclear.")
 }
 
 fn features(result: &RunResult) -> Markup {
-    let of = |verdict: Verdict| -> Vec<&str> {
-        let of_it = result.features.iter().filter(|feature| feature.verdict == verdict);
-        of_it.map(|feature| feature.feature.as_str()).collect()
-    };
-    let used = || Verdict::WORST_FIRST.into_iter().filter(|verdict| !of(*verdict).is_empty());
+    let groups = by_verdict(result.features.iter().map(|feature| (feature.verdict, feature.feature.as_str())));
     html! {
         section aria-labelledby="features" {
             h2 #features { "Features" }
-            @if result.features.is_empty() {
+            @if groups.is_empty() {
                 p { "No term of any feature was tested." }
             } @else {
                 dl.byverdict {
-                    @for verdict in used() {
+                    @for (verdict, features) in &groups {
                         div {
-                            dt { (badge(verdict)) }
-                            dd { ul.chips { @for feature in of(verdict) { li { (say(feature)) } } } }
+                            dt { (badge(*verdict)) }
+                            dd { ul.chips { @for feature in features { li { (say(feature)) } } } }
                         }
                     }
                 }
                 p.small { "What these words mean:" }
-                (meanings(used()))
+                (meanings(groups.iter().map(|(verdict, _)| *verdict)))
             }
         }
     }
@@ -96,13 +88,8 @@ fn features(result: &RunResult) -> Markup {
 
 /// A tile for each node, worst first: on a thousand nodes the one that matters must not be looked for.
 fn nodes(nodes: &[NodeResult]) -> Markup {
-    let of = |verdict: Verdict| nodes.iter().filter(move |node| node.verdict == verdict).collect::<Vec<_>>();
-    let groups: Vec<(Verdict, Vec<&NodeResult>)> = Verdict::WORST_FIRST
-        .into_iter()
-        .map(|verdict| (verdict, of(verdict)))
-        .filter(|(_, group)| !group.is_empty())
-        .collect();
-    let parts = groups.iter().map(|(verdict, group)| format!("{} {}", group.len(), phrases::heading(*verdict)));
+    let groups = by_verdict(nodes.iter().map(|node| (node.verdict, node)));
+    let parts = groups.iter().map(|(verdict, group)| format!("{} {}", group.len(), heading(*verdict)));
     let parts = parts.collect::<Vec<_>>().join(", ");
     html! {
         section aria-labelledby="nodes" {
@@ -115,7 +102,7 @@ fn nodes(nodes: &[NodeResult]) -> Markup {
             @for (verdict, group) in groups {
                 @if group.len() > TILES && !verdict.is_failure() {
                     details.more {
-                        summary { (count(group.len(), "node")) ": " (phrases::heading(verdict)) }
+                        summary { (count(group.len(), "node")) ": " (heading(verdict)) }
                         (tiles(&group))
                     }
                 } @else {
@@ -132,7 +119,7 @@ fn tiles(nodes: &[&NodeResult]) -> Markup {
         ul.tiles {
             @for node in nodes {
                 li class=(class(node.verdict)) {
-                    b { (phrases::heading(node.verdict)) }
+                    b { (heading(node.verdict)) }
                     " "
                     code { (say(&node.name)) }
                     @if let Some(reason) = &node.reason { " " small { (say(reason)) } }

@@ -7,8 +7,8 @@ use super::evidence::odd;
 use super::words::say;
 use crate::core::model::observation::{Signal, Streak};
 use crate::core::verdict::{CaseResult, CellResult, StepResult, Verdict};
+use crate::report::evidence::attempts;
 use crate::report::page::{count, duration_ms};
-use crate::report::terminal::evidence::attempts;
 use maud::{Markup, html};
 
 /// How many bars.

@@ -11,6 +11,7 @@ use crate::core::verdict::{
     Behaviour, CaseResult, CellResult, Diagnosis, Latency, Placement, Quantiles, RunResult, Seen, StepResult,
     TermResult, Turn, Verdict,
 };
+use crate::report::phrases::Flows;
 use std::collections::BTreeMap;
 
 /// How many witnesses of a term are shown.
@@ -55,7 +56,7 @@ impl From<&RunResult> for v1::Report {
                 cases: tally(cases.iter().map(|case| case.verdict)),
                 terms: tally(cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict)),
                 nodes: tally(nodes.iter().map(|node| node.verdict)),
-                flows: flows(cases.iter().flat_map(|case| &case.steps).flat_map(|step| &step.cells)),
+                flows: Flows::of_run(result).into(),
             },
             features: features
                 .iter()
@@ -154,7 +155,7 @@ fn step(step: &StepResult, world: Option<&World>) -> v1::Step {
         held_ms: *held_ms,
         patience_ms: *patience_ms,
         duration_ms: *duration_ms,
-        flows: flows(cells),
+        flows: Flows::of(cells).into(),
         wrong_cells: cells.iter().filter(|cell| cell.wrong).map(|one| cell(one, world.as_ref())).collect(),
     }
 }
@@ -196,7 +197,7 @@ fn term(term: &TermResult, steps: &[StepResult]) -> v1::Term {
             Some((witness.phase, step.cells.get(witness.cell)?))
         })
         .collect();
-    let count = flows(seen.iter().map(|(_, cell)| *cell));
+    let count = Flows::of(seen.iter().map(|(_, cell)| *cell)).into();
     seen.sort_by_key(|(_, cell)| match (cell.wrong, &cell.seen) {
         (true, _) => 0,
         (false, Seen::Unclear { .. }) => 1,
@@ -231,14 +232,6 @@ fn term(term: &TermResult, steps: &[StepResult]) -> v1::Term {
     }
 }
 
-fn flows<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> v1::Flows {
-    cells.into_iter().fold(v1::Flows::default(), |count, cell| v1::Flows {
-        total: count.total + 1,
-        wrong: count.wrong + usize::from(cell.wrong),
-        unclear: count.unclear + usize::from(matches!(cell.seen, Seen::Unclear { .. })),
-    })
-}
-
 fn tally(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<words::Verdict, usize> {
     let mut tally = BTreeMap::new();
     for verdict in verdicts {
@@ -249,6 +242,12 @@ fn tally(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<words::Verdict, us
 
 fn ms(us: u64) -> f64 {
     us as f64 / 1_000.0
+}
+
+impl From<Flows> for v1::Flows {
+    fn from(Flows { all, wrong, unclear }: Flows) -> Self {
+        Self { total: all, wrong, unclear }
+    }
 }
 
 impl From<Verdict> for words::Verdict {

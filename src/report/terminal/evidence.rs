@@ -1,17 +1,9 @@
-//! What was seen on the flows that are wrong, in enough detail for a bug report.
+//! The flows that are wrong, with what was seen on them.
 
-use crate::core::event::Phase;
-use crate::core::fault::plan::scope;
-use crate::core::model::flow::{Endpoint, Flow};
-use crate::core::model::observation::{Outcome, Streak};
-use crate::core::model::world::World;
-use crate::core::oracle::Answer;
+use crate::core::model::flow::Flow;
 use crate::core::verdict::{CaseResult, CellResult, Seen, StepResult};
-use crate::report::page::{Line, Page, Tone, count, duration_ms};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// How many changes of outcome are told of one flow.
-const STREAKS: usize = 4;
+use crate::report::evidence::{Facts, by_dimension, diverse};
+use crate::report::page::{Line, Page, Tone, count};
 
 /// The flows that are wrong in a phase.
 pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verbose: u8) {
@@ -34,7 +26,7 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
     };
     for result in diverse(&cells).into_iter().take(most) {
         page.blank();
-        flow(page, case, step, now.as_ref(), result);
+        flow(page, &result.cell.flow, Facts::of(case, step, now.as_ref(), result));
     }
     if cells.len() > most {
         page.blank();
@@ -43,147 +35,18 @@ pub(super) fn render(page: &mut Page, case: &CaseResult, step: &StepResult, verb
     }
 }
 
-/// `now` is the world as it was in the step.
-fn flow(page: &mut Page, case: &CaseResult, step: &StepResult, now: Option<&World>, result: &CellResult) {
-    let flow = &result.cell.flow;
+fn flow(page: &mut Page, flow: &Flow, facts: Facts) {
+    let Facts { places, before, expected, seen, alone, unclear } = facts;
     page.paragraph(Line::new().to(4), 6, &flow.to_string(), Tone::Strong);
-    if let Some(places) = now.and_then(|world| places(world, flow)) {
-        page.paragraph(Line::new().to(6), 8, &places, Tone::Plain);
+    let mut text = format!("{expected}; seen: {seen}");
+    if let Some(alone) = alone {
+        text.push_str(&format!("; tried again alone: {alone}"));
     }
-    let sender_in = |world: Option<&World>| world.and_then(|world| world.address(&flow.from, flow.family));
-    let sender = sender_in(now);
-    let before = case
-        .steps
-        .iter()
-        .find(|other| other.phase == Phase::Baseline && step.phase != Phase::Baseline)
-        .and_then(|baseline| baseline.cells.iter().find(|cell| cell.cell.flow == *flow));
-    if let Some(before) = before {
-        let text = format!("before: {}", attempts(&before.cell.streaks, sender_in(case.world.as_ref())));
-        page.paragraph(Line::new().to(6), 8, &text, Tone::Plain);
-    }
-    let must = match result.cell.expected {
-        Answer::Allow => "must connect",
-        Answer::Deny => "must be blocked",
-        Answer::Undefined(_) => "may do either",
-    };
-    let mut text = format!("{must}; seen: {}", attempts(&result.cell.streaks, sender));
-    if let Some(arrived) = &result.cell.arrived {
-        text.push_str(&format!("; {} arrived", count(arrived.count as usize, "datagram")));
-    }
-    if let Some(alone) = &result.cell.alone {
-        text.push_str(&format!("; tried again alone: {}", attempts(&alone.streaks, sender)));
-    }
-    if let Seen::Unclear { why } = &result.seen {
+    if let Some(why) = unclear {
         text.push_str(&format!("; unclear: {why}"));
     }
-    page.paragraph(Line::new().to(6), 8, &text, Tone::Plain);
-}
-
-/// "10.0.0.5 on n1 → 10.0.1.7:80 on n2"
-pub(in crate::report) fn places(world: &World, flow: &Flow) -> Option<String> {
-    let on = |end: &Endpoint| world.node_of(end).map_or_else(|| " outside".to_owned(), |node| format!(" on {node}"));
-    let from = world.address(&flow.from, flow.family)?;
-    let to = world.dial(flow)?;
-    Some(format!("{from}{} → {to}{}", on(&flow.from), on(&flow.to)))
-}
-
-/// "timed out 20 times, then connected 41 times over 60 s". The address that a receiver saw is told where it is not the
-/// sender's.
-pub(in crate::report) fn attempts(streaks: &[Streak], sender: Option<std::net::IpAddr>) -> String {
-    let (Some(first), Some(last)) = (streaks.first(), streaks.last()) else { return "no attempt ended".to_owned() };
-    let mut parts: Vec<(String, u32)> = Vec::new();
-    for streak in streaks {
-        let outcome = match &streak.outcome {
-            Outcome::Connected { source } if sender.is_none_or(|sender| sender == *source) => "connected".to_owned(),
-            other => other.to_string(),
-        };
-        match parts.last_mut() {
-            Some((known, times)) if *known == outcome => *times += streak.count,
-            Some(_) | None => parts.push((outcome, streak.count)),
-        }
+    let before = before.map(|before| format!("before: {before}"));
+    for line in places.into_iter().chain(before).chain([text]) {
+        page.paragraph(Line::new().to(6), 8, &line, Tone::Plain);
     }
-    let hidden = parts.len().saturating_sub(STREAKS);
-    let times = |n: u32| match n {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        n => format!("{n} times"),
-    };
-    // The end says what the flow was like when it was judged.
-    let shown: Vec<String> = parts.iter().skip(hidden).map(|(outcome, n)| format!("{outcome} {}", times(*n))).collect();
-    let mut text = shown.join(", then ");
-    if hidden > 0 {
-        text = format!("{} of outcome, then {text}", count(hidden, "change"));
-    }
-    let span_us = last.last_us.saturating_sub(first.first_us);
-    if span_us > 0 {
-        text.push_str(&format!(" over {}", duration_ms(span_us as f64 / 1_000.0)));
-    }
-    text
-}
-
-/// One flow of each pair of ends first, so that a few flows show as much as they can.
-pub(in crate::report) fn diverse<'a>(cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
-    let mut pairs = BTreeSet::new();
-    let (first, rest): (Vec<&CellResult>, Vec<&CellResult>) =
-        cells.iter().partition(|cell| pairs.insert((&cell.cell.flow.from, &cell.cell.flow.to)));
-    first.into_iter().chain(rest).collect()
-}
-
-/// A dimension of flows, and how many are wrong at each of its values.
-struct Split {
-    name: &'static str,
-    values: BTreeMap<String, (usize, usize)>,
-}
-
-impl Split {
-    /// Whether every value is wrong throughout or not at all, and both happen.
-    fn is_clean(&self) -> bool {
-        self.tells_apart(1) && self.values.values().all(|(wrong, all)| *wrong == 0 || wrong == all)
-    }
-
-    /// Whether some value is wrong and another, of which enough was seen, is not.
-    fn tells_apart(&self, enough: usize) -> bool {
-        let mut values = self.values.values();
-        values.clone().any(|(wrong, _)| *wrong > 0) && values.any(|(wrong, all)| *wrong == 0 && *all >= enough)
-    }
-}
-
-/// So many flows without a fault are hardly chance.
-const ENOUGH: usize = 5;
-
-/// Which family, protocol, path, placement or port the wrong flows have in common: a reader sees at once what is not
-/// enforced.
-pub(in crate::report) fn by_dimension(cells: &[CellResult], world: Option<&World>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (expected, what) in [(Answer::Deny, "leaks"), (Answer::Allow, "blocked by mistake")] {
-        let cells: Vec<&CellResult> = cells.iter().filter(|cell| cell.cell.expected == expected).collect();
-        let split = |name, of: &dyn Fn(&Flow) -> String| {
-            let mut values: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-            for cell in &cells {
-                let (wrong, all) = values.entry(of(&cell.cell.flow)).or_default();
-                *wrong += usize::from(cell.wrong);
-                *all += 1;
-            }
-            Split { name, values }
-        };
-        let mut splits = vec![
-            split("family", &|flow| flow.family.to_string()),
-            split("protocol", &|flow| flow.protocol.to_string()),
-            split("path", &|flow| flow.path.to_string()),
-        ];
-        if let Some(world) = world {
-            splits.push(split("placement", &|flow| scope(world, flow).placement.to_string()));
-        }
-        if !splits[1].is_clean() {
-            splits.push(split("port", &|flow| format!("{} {}", flow.protocol, flow.port)));
-        }
-        let any_clean = splits.iter().any(Split::is_clean);
-        for Split { name, values } in
-            splits.into_iter().filter(|split| if any_clean { split.is_clean() } else { split.tells_apart(ENOUGH) })
-        {
-            let shares = values.iter().map(|(value, (wrong, all))| format!("{value} {wrong} of {all}"));
-            lines.push(format!("{what} by {name}: {}", shares.collect::<Vec<_>>().join(", ")));
-        }
-    }
-    lines
 }
