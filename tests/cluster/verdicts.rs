@@ -7,8 +7,11 @@ use std::collections::BTreeSet;
 /// Patience for a cluster that is known to enforce nothing: whatever does not come in so long never does.
 const SHORT: [&str; 2] = ["--settle", "10s"];
 
-fn check(cluster: &Cluster, profile: &str) {
-    let mut arguments = vec!["--profile", profile];
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG), runs profile standard"]
+fn standard_is_right() {
+    let cluster = Cluster::connect();
+    let mut arguments = vec!["--profile", "standard"];
     let report = match cluster.kind {
         Kind::Enforces => verify(&arguments).assert_code(0).report(),
         Kind::Ignores => {
@@ -46,18 +49,6 @@ fn every_scope_is_seen(report: &Value) {
             assert!(values.iter().all(|value| seen.contains(value)), "{feature}: {part} only {seen:?}");
         }
     }
-}
-
-#[test]
-#[ignore = "needs a cluster (KUBECONFIG), runs profile quick"]
-fn quick_is_right() {
-    check(&Cluster::connect(), "quick");
-}
-
-#[test]
-#[ignore = "needs a cluster (KUBECONFIG), runs profile standard"]
-fn standard_is_right() {
-    check(&Cluster::connect(), "standard");
 }
 
 #[test]
