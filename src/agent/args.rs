@@ -7,13 +7,14 @@ use std::ffi::OsString;
 pub const TOKEN_VARIABLE: &str = "PAPERTIGER_TOKEN";
 
 pub(super) const USAGE: &str = "\
-usage: papertiger-agent --identity NAME --control stdin|PORT
+usage: papertiger-agent --identity NAME --control stdin|PORT [--open PORT]
 
 Sends and answers papertiger's probes, as a controller tells it to.
 
   --identity NAME       what it answers to probes, at most 128 bytes
   --control stdin       take orders from the Unix socket that is file descriptor 0, and end with it
   --control PORT        take orders on 127.0.0.1 and ::1; end after two minutes without a controller
+  --open PORT           answer on this TCP port from the beginning, before any order to, for a kubelet that probes it
 
 The controller's secret is read from the variable PAPERTIGER_TOKEN.";
 
@@ -26,6 +27,8 @@ pub struct AgentConfig {
     pub token: String,
     /// Where controllers come from.
     pub control: Control,
+    /// The TCP port that is open from the beginning.
+    pub open: Option<u16>,
 }
 
 /// Where controllers come from.
@@ -47,7 +50,7 @@ pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     token: Option<OsString>,
 ) -> Result<Option<AgentConfig>, UsageError> {
-    let (mut identity, mut control) = (None, None);
+    let (mut identity, mut control, mut open) = (None, None, None);
     let mut arguments = arguments.map(|argument| text("an argument", argument)).peekable();
     // An image's entry point may be the whole command or the agent alone, and both are given the same arguments.
     let _command = arguments.next_if(|argument| matches!(argument.as_deref(), Ok("agent")));
@@ -59,6 +62,7 @@ pub(super) fn parse(
         let slot = match name.as_str() {
             "--identity" => &mut identity,
             "--control" => &mut control,
+            "--open" => &mut open,
             "--help" | "-h" => return Ok(None),
             _ => return error(format!("unknown argument `{name}`")),
         };
@@ -74,16 +78,24 @@ pub(super) fn parse(
     };
     let control = match control.as_deref() {
         Some("stdin") => Control::Stdin,
-        Some(port) => match port.parse() {
-            Ok(port) if port > 0 => Control::Listen(port),
-            _ => return error(format!("`--control` has to be `stdin` or a port, not `{port}`")),
+        Some(port) => match port_number(port) {
+            Some(port) => Control::Listen(port),
+            None => return error(format!("`--control` has to be `stdin` or a port, not `{port}`")),
         },
         None => return error("`--control` has to be `stdin` or a port".to_owned()),
     };
+    let open = match open.as_deref().map(|port| port_number(port).ok_or(port)).transpose() {
+        Ok(open) => open,
+        Err(port) => return error(format!("`--open` has to be a port, not `{port}`")),
+    };
     match token.map(|token| text(TOKEN_VARIABLE, token)).transpose()? {
-        Some(token) if !token.is_empty() => Ok(Some(AgentConfig { identity, token, control })),
+        Some(token) if !token.is_empty() => Ok(Some(AgentConfig { identity, token, control, open })),
         _ => error(format!("the variable {TOKEN_VARIABLE} has to carry the controller's secret")),
     }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
 }
 
 fn text(what: &str, value: OsString) -> Result<String, UsageError> {
@@ -111,12 +123,13 @@ mod tests {
 
     #[test]
     fn both_ways_of_writing_are_understood() {
-        for (line, control) in [
-            ("--identity x/a --control stdin", Control::Stdin),
-            ("--control=8470 --identity=x/a", Control::Listen(8470)),
-            ("agent --control=8470 --identity=x/a", Control::Listen(8470)),
+        for (line, control, open) in [
+            ("--identity x/a --control stdin", Control::Stdin, None),
+            ("--control=8470 --identity=x/a", Control::Listen(8470), None),
+            ("agent --control=8470 --identity=x/a", Control::Listen(8470), None),
+            ("--open 8080 --identity x/a --control 8470", Control::Listen(8470), Some(8080)),
         ] {
-            let config = AgentConfig { identity: "x/a".to_owned(), token: "t".to_owned(), control };
+            let config = AgentConfig { identity: "x/a".to_owned(), token: "t".to_owned(), control, open };
             assert!(check(line, Some("t")) == Ok(Some(config)), "{line}");
         }
         assert!(check("--help", None) == Ok(None));
@@ -133,6 +146,7 @@ mod tests {
             ("--identity x/a --control 0", Some("t"), "not `0`"),
             ("--identity x/a --control 65536", Some("t"), "not `65536`"),
             ("--identity x/a --identity y/a", Some("t"), "twice"),
+            ("--identity x/a --control 1 --open 0", Some("t"), "not `0`"),
             ("--verbose", Some("t"), "unknown argument `--verbose`"),
             (good, None, TOKEN_VARIABLE),
             (good, Some(""), TOKEN_VARIABLE),

@@ -4,10 +4,12 @@ use crate::agent::args::{self, AgentConfig, Control, TOKEN_VARIABLE, USAGE};
 use crate::agent::clock::Clock;
 use crate::agent::control;
 use crate::agent::handshake::Gate;
+use crate::agent::net::Net;
 use crate::agent::orders::Agent;
 use crate::agent::random::Random;
-use crate::agent::session::SILENCE;
 use crate::agent::sockets::Sockets;
+use crate::core::model::flow::Protocol;
+use crate::core::wire::{ListenFailure, ListenPort};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -51,20 +53,22 @@ fn process(config: AgentConfig) -> io::Result<()> {
 }
 
 async fn serve(config: AgentConfig) -> io::Result<()> {
-    let AgentConfig { identity, token, control } = config;
-    let mut agent = Agent::new(Sockets::new(identity.clone(), Clock::start()));
+    let AgentConfig { identity, token, control, open } = config;
+    let sockets = Sockets::new(identity.clone(), Clock::start());
+    let open = open.map(|port| ListenPort { protocol: Protocol::Tcp, port });
+    if let Some(ListenFailure { port, reason }) = sockets.listen(open.as_slice()).await.pop() {
+        return Err(io::Error::other(format!("cannot open port {}: {reason}", port.port)));
+    }
     let gate = Gate { identity, token, start: Random::default().number() };
     match control {
         Control::Stdin => {
-            if let Ok(link) = gate.admit(inherited()?, SILENCE).await {
-                agent.serve(link).await;
-            }
+            crate::agent::serve(inherited()?, gate, sockets).await;
         }
         Control::Listen(port) => {
             let listeners = control::listeners(port).await.map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen for a controller on port {port}: {error}"))
             })?;
-            control::serve(&mut agent, gate, listeners).await;
+            control::serve(&mut Agent::new(sockets), gate, listeners).await;
         }
     }
     Ok(())

@@ -78,6 +78,15 @@ pub enum Event {
         /// What is assumed from now on.
         assumptions: Assumptions,
     },
+    /// The kubelet of a node probed a pod beside the world, under the policies of the case that the lane works on.
+    KubeletObserved {
+        /// The lane.
+        lane: u32,
+        /// The case.
+        case: String,
+        /// Whether it got through.
+        through: bool,
+    },
     /// Somebody else's policy is there that can touch what is probed, or is there no more.
     ForeignPolicy(ForeignPolicy),
     /// What takes its time just now. For progress only: logs do not keep it.
@@ -343,6 +352,7 @@ impl Event {
             | Self::CaseEnded { .. }
             | Self::CaseSkipped { .. }
             | Self::PropertyObserved { .. }
+            | Self::KubeletObserved { .. }
             | Self::ForeignPolicy(_)
             | Self::Note { .. }
             | Self::RunEnded { .. } => false,

@@ -56,6 +56,8 @@ struct Work<'a, L> {
     world: World,
     baseline: Vec<Cell>,
     ended: Vec<PhaseEnded>,
+    /// Whether a kubelet got through before any policy.
+    kubelet_works: bool,
 }
 
 /// What came of a phase's change.
@@ -103,9 +105,13 @@ pub(super) async fn run<L: Lane>(
 
     let world = experiment.world.clone();
     let (baseline, ended) = (Vec::new(), Vec::new());
-    let mut work = Work { shared, lane, agents, number, case, experiment, world, baseline, ended };
+    let kubelet_works = false;
+    let mut work = Work { shared, lane, agents, number, case, experiment, world, baseline, ended, kubelet_works };
     for phase in work.experiment.phases() {
         work.phase(phase, &flows).await?;
+        if property == Some(Property::Kubelet) {
+            work.ask_kubelet(phase).await?;
+        }
     }
     let ended = work.ended;
     let settings = shared.settings.recorded();
@@ -212,6 +218,25 @@ impl<L: Lane> Work<'_, L> {
         }
         self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
         self.ended.push(ended);
+        Ok(())
+    }
+
+    /// Sees whether a kubelet gets through under the policies, where it did before them.
+    async fn ask_kubelet(&mut self, phase: Phase) -> Result<(), CaseError> {
+        let guarded = self.experiment.steps.iter().flat_map(Change::policies).next();
+        let Some(namespace) = guarded.map(|policy| policy.namespace.clone()) else { return Ok(()) };
+        match phase {
+            Phase::Baseline => {
+                self.kubelet_works = self.lane.kubelet_gets_through(&namespace).await? == Some(true);
+            }
+            Phase::Step(_) if self.kubelet_works => {
+                if let Some(through) = self.lane.kubelet_gets_through(&namespace).await? {
+                    let case = self.case.id.clone();
+                    self.shared.emit(Event::KubeletObserved { lane: self.number, case, through });
+                }
+            }
+            Phase::Step(_) | Phase::Removal => {}
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::turns::Turns;
 use crate::core::catalogue::{Case, Property};
 use crate::core::event::{Event, RunEvent};
+use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
 use std::collections::{BTreeSet, VecDeque};
@@ -198,7 +199,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
-            let finished = match case.obstacle(&agents.speaking(lane.world()), &agents.suffix) {
+            let finished = match obstacle::<T::Lane>(&case, &agents.speaking(lane.world()), &agents.suffix) {
                 None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
                 Some(reason) => {
                     shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });
@@ -219,6 +220,13 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
     }
     shared.rest();
     Ok(())
+}
+
+/// Why a case would prove nothing in a lane.
+fn obstacle<L: Lane>(case: &Case, world: &World, suffix: &str) -> Option<String> {
+    let missing = case.property == Some(Property::Kubelet) && !L::KUBELETS;
+    let missing = missing.then(|| "it needs nodes with a kubelet, which this target's are not".to_owned());
+    missing.or_else(|| case.obstacle(world, suffix))
 }
 
 /// Runs a case and tells of its end.

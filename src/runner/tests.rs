@@ -207,6 +207,21 @@ fn connections_that_stood_are_cut_or_go_on_and_neither_is_scored() {
 }
 
 #[test]
+fn a_kubelet_gets_through_or_not_and_neither_is_scored() {
+    let observed = |options| {
+        let cases = all_cases().into_iter().filter(|case| case.id == "kubelet").collect();
+        let (result, _) = simulate(options, cases);
+        assert_eq!(result.cases[0].verdict, Verdict::Undefined);
+        of_property(&result, "kubelet").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    const PROBE: &str = "a kubelet's probe, over TCP, of an isolated pod on its node";
+    assert_eq!(observed(SimOptions::default()), [format!("{PROBE} gets through")]);
+    let blocks = SimOptions { blocks_kubelets: true, ..SimOptions::default() };
+    assert_eq!(observed(blocks), [format!("{PROBE} is blocked")]);
+    assert!(observed(with("no-engine")).is_empty(), "nothing was denied, so it says nothing that it gets through");
+}
+
+#[test]
 fn a_healthy_network_enforces_every_term_whatever_flows_are_drawn() {
     for seed in [SEED, 1, 2, 901_643_088, 3_251_960_821] {
         let (result, events) = Sim::new(SimOptions::default(), all_cases()).seed(seed).run();

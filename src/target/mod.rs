@@ -93,12 +93,24 @@ pub trait Lane: Send + 'static {
     /// The way to its agents.
     type Dial: Dial;
 
+    /// Whether its nodes have kubelets, which probe pods by themselves.
+    const KUBELETS: bool = false;
+
     /// The world as it now is: labels as read back, nodes and addresses as given.
     fn world(&self) -> &World;
 
     /// Makes a change and returns when it was accepted, which says nothing about when it takes effect. What is recreated
     /// runs by then, under other addresses and with other agents than before.
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Whether the kubelet of a node gets through to a pod of its own in a namespace, by its short name, beside the world
+    /// and under whatever selects every pod there; says so as soon as that is sure. `None` where there are no kubelets.
+    fn kubelet_gets_through(
+        &mut self,
+        _namespace: &str,
+    ) -> impl Future<Output = Result<Option<bool>, TargetError>> + Send {
+        async { Ok(None) }
+    }
 
     /// The way to its agents, which outlives what is done with the lane itself: a stream may have to be opened again while
     /// a change is being made, or while the lane waits for its turn.

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 fn what_is_left_open_is_told_and_not_scored() {
     let cluster = Cluster::enforcing();
     // Nothing of it is scored, so that it proves nothing.
-    let report = verify(&["--host-probes", "--case", "standing-connections"]).assert_code(3).report();
+    let report =
+        verify(&["--host-probes", "--case", "standing-connections", "--case", "kubelet"]).assert_code(3).report();
     let verdicts: BTreeSet<&str> =
         report["cases"].as_array().unwrap().iter().filter_map(|case| case["verdict"].as_str()).collect();
     assert_eq!(verdicts, BTreeSet::from(["undefined"]), "{report:#}");
@@ -21,5 +22,6 @@ fn what_is_left_open_is_told_and_not_scored() {
             assert!(told.contains(id.as_str()), "{id} is not among {told:?}");
         }
     }
+    assert!(told.contains("kubelet-tcp"), "kubelet-tcp is not among {told:?}");
     assert_eq!(cluster.namespaces(), BTreeSet::new(), "the run has left namespaces behind");
 }

@@ -329,6 +329,7 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::CaseEnded { .. }
             | Event::CaseSkipped { .. }
             | Event::PropertyObserved { .. }
+            | Event::KubeletObserved { .. }
             | Event::ForeignPolicy(_)
             | Event::Progress { .. }
             | Event::Note { .. }

@@ -71,6 +71,7 @@ pub(crate) fn events() -> Vec<RunEvent> {
         Event::CaseEnded { lane: 0, case: "deny-egress".into(), abandoned: None },
         Event::CaseSkipped { case: "ip-block-outside".into(), reason: "this target has no host outside".into() },
         Event::PropertyObserved { assumptions: Assumptions { ip_block_matches_pods: true } },
+        Event::KubeletObserved { lane: 0, case: "kubelet".into(), through: true },
         Event::ForeignPolicy(ForeignPolicy {
             lane: Some(0),
             object: "NetworkPolicy papertiger-k3x9qa0-x/allow-all".into(),

@@ -45,6 +45,8 @@ pub enum Property {
     StandingConnections,
     /// A pod on its node's network counts as a pod, not as its node.
     HostNetwork,
+    /// A policy keeps a node's kubelet from probing its own pods.
+    Kubelet,
 }
 
 impl Property {
@@ -52,7 +54,11 @@ impl Property {
     pub fn can_be_assumed(self) -> bool {
         match self {
             Self::IpBlockMatchesPods => true,
-            Self::Hairpin | Self::NamedPortToIpBlock | Self::StandingConnections | Self::HostNetwork => false,
+            Self::Hairpin
+            | Self::NamedPortToIpBlock
+            | Self::StandingConnections
+            | Self::HostNetwork
+            | Self::Kubelet => false,
         }
     }
 }
@@ -65,6 +71,7 @@ impl fmt::Display for Property {
             Self::NamedPortToIpBlock => "named-port-to-ip-block",
             Self::StandingConnections => "standing-connections",
             Self::HostNetwork => "host-network",
+            Self::Kubelet => "kubelet",
         })
     }
 }

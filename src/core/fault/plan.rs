@@ -85,7 +85,7 @@ fn observed(experiment: &Experiment, candidates: &[Flow]) -> Vec<Flow> {
             // By a Service a node's packets may come from another address than its own.
             flows.filter(|flow| flow.path == Path::PodIp).collect()
         }
-        Some(Property::IpBlockMatchesPods | Property::NamedPortToIpBlock) | None => Vec::new(),
+        Some(Property::IpBlockMatchesPods | Property::NamedPortToIpBlock | Property::Kubelet) | None => Vec::new(),
     }
 }
 

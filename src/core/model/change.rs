@@ -41,6 +41,16 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The policies that it brings, as they shall be.
+    pub fn policies(&self) -> &[Policy] {
+        match self {
+            Self::Apply { policies } | Self::Replace { policies } => policies,
+            Self::Delete { .. } | Self::Relabel { .. } | Self::Recreate { .. } => &[],
+        }
+    }
+}
+
 /// Namespace (short name) and name of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -92,6 +92,16 @@ struct Counts {
     blocked: usize,
 }
 
+impl Counts {
+    fn of(through: bool) -> Self {
+        Self { through: usize::from(through), blocked: usize::from(!through) }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { through: self.through + other.through, blocked: self.blocked + other.blocked }
+    }
+}
+
 /// What a case shows that observes a property. Nothing where none of its denials had an effect: what is let through then
 /// would be let through anyway.
 fn of_property(evidence: &Evidence<'_>) -> Vec<Behaviour> {
@@ -100,6 +110,10 @@ fn of_property(evidence: &Evidence<'_>) -> Vec<Behaviour> {
     };
     let mut counted: BTreeMap<Subject, Counts> = BTreeMap::new();
     let mut denies = false;
+    if let Some(through) = evidence.run.kubelet.filter(|_| evidence.run.intrusion.is_none()) {
+        let subject = Subject { property, to_host: false, protocol: Protocol::Tcp };
+        counted.insert(subject, Counts::of(through));
+    }
     for (flow, sighting) in evidence.flows.iter().enumerate() {
         let Flow { to, protocol, .. } = sighting.flow;
         let to_host = evidence.experiment.world.is_on_host(to);
@@ -107,8 +121,7 @@ fn of_property(evidence: &Evidence<'_>) -> Vec<Behaviour> {
             match (right, evidence.through(phase, flow)) {
                 (Answer::Undefined(_), Some(through)) => {
                     let counts = counted.entry(Subject { property, to_host, protocol: *protocol }).or_default();
-                    let count = if through { &mut counts.through } else { &mut counts.blocked };
-                    *count += 1;
+                    *counts = counts.and(Counts::of(through));
                 }
                 (Answer::Deny, Some(false)) => denies = true,
                 (Answer::Deny, Some(true) | None) | (Answer::Allow, _) | (Answer::Undefined(_), None) => {}
@@ -128,7 +141,8 @@ impl Subject {
             Property::IpBlockMatchesPods
             | Property::Hairpin
             | Property::NamedPortToIpBlock
-            | Property::StandingConnections => "",
+            | Property::StandingConnections
+            | Property::Kubelet => "",
         };
         format!("{property}{direction}-{}", protocol.to_string().to_lowercase())
     }
@@ -172,6 +186,11 @@ impl Subject {
                 "gets through",
                 "is blocked",
             ),
+            Property::Kubelet => (
+                format!("a kubelet's probe, over {protocol}, of an isolated pod on its node"),
+                "gets through",
+                "is blocked",
+            ),
         };
         match (through, blocked) {
             (0, _) => format!("{what} {stopped}"),
@@ -202,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_property_is_told_in_the_words_of_what_was_seen() {
-        use Property::{Hairpin, HostNetwork, NamedPortToIpBlock, StandingConnections};
+        use Property::{Hairpin, HostNetwork, Kubelet, NamedPortToIpBlock, StandingConnections};
         use Protocol::{Tcp, Udp};
         let table = [
             (
@@ -240,6 +259,11 @@ mod tests {
                 (HostNetwork, false, Udp, 0, 1),
                 "host-network-from-udp",
                 "UDP of a pod on the network of a node to an isolated pod on that node is blocked",
+            ),
+            (
+                (Kubelet, false, Tcp, 1, 0),
+                "kubelet-tcp",
+                "a kubelet's probe, over TCP, of an isolated pod on its node gets through",
             ),
         ];
         for ((property, to_host, protocol, through, blocked), id, text) in table {

@@ -29,6 +29,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) intrusion: Option<Doubt>,
     /// What may be the reason for whatever looks wrong in it.
     pub(super) bystander: Option<Doubt>,
+    /// Whether a kubelet's probe got through under its policies, where that was seen.
+    pub(super) kubelet: Option<bool>,
 }
 
 impl<'a> CaseRun<'a> {
@@ -42,6 +44,7 @@ impl<'a> CaseRun<'a> {
             ended_us: None,
             intrusion: None,
             bystander: None,
+            kubelet: None,
         }
     }
 

@@ -124,6 +124,11 @@ impl<'a> Log<'a> {
                 | Event::ForeignPolicy(_)
                 | Event::Progress { .. } => {}
                 Event::PropertyObserved { assumptions } => log.settled = Some(*assumptions),
+                Event::KubeletObserved { lane, case, through } => {
+                    if let Some(case) = log.open(*lane, case) {
+                        case.kubelet = Some(*through);
+                    }
+                }
                 Event::CaseStarted(started) => log.cases.push(CaseRun::began(started, *at_us)),
                 Event::PhaseEnded(ended) => {
                     if let Some(case) = log.open(ended.lane, &ended.case) {

@@ -2,11 +2,11 @@
 
 use super::ClusterTarget;
 use super::errors::failed;
+use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
-use crate::core::catalogue::Case;
+use crate::core::catalogue::{Case, Property};
 use crate::core::model::change::Change;
-use crate::core::model::policy::Policy;
 use crate::core::model::world::World;
 use crate::target::{LaneNames, TargetError};
 use k8s_openapi::api::core::v1 as core;
@@ -30,11 +30,17 @@ impl ClusterTarget {
         let world = self.world(&names);
         for case in cases {
             let instance = case.instantiate(&world, &names.suffix());
-            for policy in instance.steps.iter().flat_map(policies) {
+            for policy in instance.steps.iter().flat_map(Change::policies) {
                 let namespace = world.namespace(&policy.namespace).map(|n| n.name.as_str()).unwrap_or_default();
                 let object = objects::network_policy(&self.maker.tag, policy, namespace);
                 let object = object.map_err(|error| failed(format!("writing {}", policy.key()), error))?;
                 append(&mut text, &format!("case {}", case.id), &object)?;
+            }
+            let guarded = instance.steps.iter().flat_map(Change::policies).next();
+            let guarded = guarded.filter(|_| case.property == Some(Property::Kubelet));
+            if let Some(pod) = guarded.and_then(|policy| kubelet::pod(&world, &policy.namespace)) {
+                let set = kubelet::probed(self.maker.replica_set(&world, &pod, &names));
+                append(&mut text, &format!("case {}", case.id), &set)?;
             }
         }
         Ok(text)
@@ -46,9 +52,8 @@ impl ClusterTarget {
         for namespace in &world.namespaces {
             append(text, &lane, &objects::namespace(&maker.tag, namespace))?;
             let pods: Vec<_> = world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).collect();
-            let arch = |node: &str| maker.archs.get(node).map(String::as_str).unwrap_or_default();
             if matches!(maker.style.program, Program::Carried { .. }) {
-                let archs: BTreeSet<&str> = pods.iter().map(|pod| arch(&pod.node)).collect();
+                let archs: BTreeSet<&str> = pods.iter().map(|pod| maker.arch(&pod.node)).collect();
                 for arch in archs {
                     let size = program::executable(arch).map_or(0, <[u8]>::len);
                     let note = format!("{lane}; its binaryData.agent, {size} bytes, is left out here");
@@ -63,19 +68,10 @@ impl ClusterTarget {
                 if !pod.host_network {
                     append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;
                 }
-                let (arch, suffix) = (arch(&pod.node), names.suffix());
-                let set = objects::replica_set(&maker.tag, &maker.style, world, pod, arch, &suffix, &names.token);
-                append(text, &lane, &set)?;
+                append(text, &lane, &maker.replica_set(world, pod, names))?;
             }
         }
         Ok(())
-    }
-}
-
-fn policies(change: &Change) -> &[Policy] {
-    match change {
-        Change::Apply { policies } | Change::Replace { policies } => policies,
-        Change::Delete { .. } | Change::Relabel { .. } | Change::Recreate { .. } => &[],
     }
 }
 

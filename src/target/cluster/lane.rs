@@ -20,18 +20,20 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::RwLock;
 
 /// A lane of a cluster.
 pub struct ClusterLane {
-    maker: Maker,
-    names: LaneNames,
+    pub(super) maker: Maker,
+    pub(super) names: LaneNames,
     /// Whoever creates namespaces holds it for reading, so that removal begins when nothing is being created any more.
     gate: Arc<RwLock<()>>,
-    world: World,
+    pub(super) world: World,
+    /// The namespaces that hold a pod for their kubelet, by their short names.
+    pub(super) kubelets: BTreeSet<String>,
     /// The same world, for those who judge other people's policies by it.
     shared: Arc<Mutex<World>>,
     /// Whether its objects stay where they are.
@@ -55,10 +57,10 @@ impl ClusterLane {
         watches: Vec<Watch>,
     ) -> Self {
         let world = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { maker, names, gate, world, shared, keep, _watches: watches }
+        Self { maker, names, gate, world, kubelets: BTreeSet::new(), shared, keep, _watches: watches }
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.maker.client.clone()
     }
 
@@ -232,6 +234,8 @@ impl Dial for ClusterDial {
 impl Lane for ClusterLane {
     type Dial = ClusterDial;
 
+    const KUBELETS: bool = true;
+
     fn world(&self) -> &World {
         &self.world
     }
@@ -244,6 +248,10 @@ impl Lane for ClusterLane {
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
             Change::Recreate { subject } => self.recreate(subject).await,
         }
+    }
+
+    async fn kubelet_gets_through(&mut self, namespace: &str) -> Result<Option<bool>, TargetError> {
+        self.settled_kubelet(namespace).await.map(Some)
     }
 
     fn dial(&self) -> ClusterDial {

@@ -8,6 +8,7 @@ mod dry_run;
 mod errors;
 mod foreign;
 mod forward;
+mod kubelet;
 mod lane;
 mod names;
 mod nodes;

@@ -5,7 +5,7 @@ use super::names::{self, Tag};
 use super::objects::{self, PodStyle, Program};
 use super::program;
 use crate::core::model::flow::PodId;
-use crate::core::model::world::{Phase, Service, World};
+use crate::core::model::world::{Phase, Pod as ProbePod, Service, World};
 use crate::target::{LaneNames, TargetError};
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{SelectAll, select_all};
@@ -105,16 +105,26 @@ impl Maker {
         try_join_all(services).await
     }
 
+    /// The architecture of a node.
+    pub(super) fn arch(&self, node: &str) -> &str {
+        self.archs.get(node).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The controller of a pod of a world.
+    pub(super) fn replica_set(&self, world: &World, pod: &ProbePod, lane: &LaneNames) -> ReplicaSet {
+        let arch = self.arch(&pod.node);
+        objects::replica_set(&self.tag, &self.style, world, pod, arch, &lane.suffix(), &lane.token)
+    }
+
     async fn workloads(&self, world: &World, lane: &LaneNames) -> Result<(), TargetError> {
         let namespaces = world.namespaces.iter().map(|namespace| async move {
             let pods: Vec<_> = world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).collect();
-            let arch = |node: &str| self.archs.get(node).map(String::as_str).unwrap_or_default();
             if let Some(secret) = &self.pull_secret {
                 let secret = objects::pull_secret(&self.tag, namespace, secret);
                 put(&Api::namespaced(self.client.clone(), &namespace.name), &secret, "Secret").await?;
             }
             if matches!(self.style.program, Program::Carried { .. }) {
-                let archs: BTreeSet<&str> = pods.iter().map(|pod| arch(&pod.node)).collect();
+                let archs: BTreeSet<&str> = pods.iter().map(|pod| self.arch(&pod.node)).collect();
                 let agents = archs.into_iter().filter_map(|arch| {
                     let executable = program::executable(arch)?;
                     let object = objects::agent(&self.tag, namespace, arch, executable);
@@ -124,8 +134,7 @@ impl Maker {
                 try_join_all(agents).await?;
             }
             let sets = pods.into_iter().map(|pod| {
-                let (suffix, arch) = (lane.suffix(), arch(&pod.node));
-                let object = objects::replica_set(&self.tag, &self.style, world, pod, arch, &suffix, &lane.token);
+                let object = self.replica_set(world, pod, lane);
                 let api = Api::<ReplicaSet>::namespaced(self.client.clone(), &namespace.name);
                 async move { put(&api, &object, "ReplicaSet").await }
             });
@@ -284,6 +293,11 @@ enum State {
     Hopeless(String),
 }
 
+/// Whether a probe pod runs.
+pub(super) fn is_running(pod: &Pod) -> bool {
+    state(pod) == State::Running
+}
+
 fn state(pod: &Pod) -> State {
     let Some(status) = &pod.status else { return State::Waiting("it was just created".to_owned()) };
     let said = |reason: &Option<String>, message: &Option<String>| {
@@ -335,7 +349,7 @@ fn refusal(set: &ReplicaSet) -> Option<String> {
 }
 
 /// Fills in what only the cluster knows.
-fn read_back(pod: &mut crate::core::model::world::Pod, object: &Pod) {
+fn read_back(pod: &mut ProbePod, object: &Pod) {
     pod.name = object.name_any();
     pod.labels.clone_from(object.labels());
     pod.phase = Phase::Running;
@@ -374,7 +388,7 @@ where
 }
 
 /// Creates an object of which nothing is asked but that it is there, and which papertiger has no right to read.
-async fn put<K>(api: &Api<K>, object: &K, kind: &str) -> Result<(), TargetError>
+pub(super) async fn put<K>(api: &Api<K>, object: &K, kind: &str) -> Result<(), TargetError>
 where
     K: Resource + Clone + DeserializeOwned + Serialize + Debug,
 {

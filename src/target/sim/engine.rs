@@ -37,6 +37,8 @@ pub struct SimOptions {
     pub faults: Vec<FaultAt>,
     /// Whether a policy cuts connections that stood before it.
     pub cuts_standing_connections: bool,
+    /// Whether a policy keeps kubelets from their own pods.
+    pub blocks_kubelets: bool,
     /// A node whose pods reach nobody and are reached by nobody.
     pub mute: Option<String>,
     /// How long its engine takes to take up a change.
@@ -61,6 +63,7 @@ impl Default for SimOptions {
             sctp: true,
             faults: Vec::new(),
             cuts_standing_connections: false,
+            blocks_kubelets: false,
             mute: None,
             delay: Duration::from_millis(100),
             lapse: None,

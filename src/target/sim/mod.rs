@@ -39,6 +39,9 @@ pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
     agents: Arc<Agents>,
+    blocks_kubelets: bool,
+    /// Whether there are policies.
+    guarded: bool,
     /// What goes on in it by itself; ends with it.
     _events: JoinSet<()>,
 }
@@ -89,7 +92,8 @@ impl Target for SimTarget {
             events.spawn(intrusion.clone().strike(Arc::clone(&engine), self.alerts.clone()));
         }
         let agents = Arc::new(Agents::start(names, Arc::clone(&engine)));
-        Ok(SimLane { world, engine, agents, _events: events })
+        let blocks_kubelets = self.options.blocks_kubelets;
+        Ok(SimLane { world, engine, agents, blocks_kubelets, guarded: false, _events: events })
     }
 
     async fn close(&self) -> Result<(), TargetError> {
@@ -99,6 +103,8 @@ impl Target for SimTarget {
 
 impl Lane for SimLane {
     type Dial = SimDial;
+
+    const KUBELETS: bool = true;
 
     fn world(&self) -> &World {
         &self.world
@@ -113,10 +119,16 @@ impl Lane for SimLane {
             Change::Recreate { subject } => {
                 self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
+            Change::Apply { .. } => self.guarded = true,
+            Change::Delete { .. } => self.guarded = false,
+            Change::Replace { .. } => {}
         }
         self.engine.accept(change);
         Ok(())
+    }
+
+    async fn kubelet_gets_through(&mut self, _namespace: &str) -> Result<Option<bool>, TargetError> {
+        Ok(Some(!(self.blocks_kubelets && self.guarded)))
     }
 
     fn dial(&self) -> SimDial {
