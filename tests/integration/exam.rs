@@ -1,6 +1,9 @@
 //! The prober's exam with real packets: every fault of the lab is found in exactly the terms that it touches and named, and
 //! there is no alarm without one.
 
+mod health;
+mod sample;
+
 use crate::common::papertiger;
 use papertiger::core::catalogue::{Case, Catalogue, Profile, furnished};
 use papertiger::core::event::{Event, Phase, RunEvent};
@@ -136,18 +139,16 @@ fn failing(term: &Value) -> bool {
 }
 
 /// A run of the standard profile, with what is wrong with the lab.
-fn lab(program: &Path, fault: Option<Fault>) -> Command {
+fn lab(program: &Path, seed: u64, faults: &[FaultAt]) -> Command {
     // What is never right waits for all of it. What comes right does not, however long a busy machine may take.
-    let comes_right = [None, Some(Fault::Slow), Some(Fault::PacketLoss), Some(Fault::BurstLoss)].contains(&fault);
-    let settle = if comes_right { "30s" } else { "4s" };
+    let comes_right = |at: &FaultAt| [Fault::Slow, Fault::PacketLoss, Fault::BurstLoss].contains(&at.fault);
+    let settle = if faults.iter().all(comes_right) { "30s" } else { "4s" };
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PAPERTIGER_")) {
         command.env_remove(name);
     }
-    command.args(["lab", "--seed", "7", "--settle", settle, "-o", "json", "--quiet"]);
-    if let Some(fault) = fault {
-        command.args(["--fault", fault.name()]);
-    }
+    command.args(["lab", "--seed", &seed.to_string(), "--settle", settle, "-o", "json", "--quiet"]);
+    command.args(faults.iter().flat_map(|at| ["--fault".to_owned(), at.to_string()]));
     command
 }
 
@@ -156,7 +157,7 @@ fn program() -> &'static Path {
 }
 
 fn examine(fault: Fault) {
-    let report = Report::of(lab(program(), Some(fault)));
+    let report = Report::of(lab(program(), SEED, &[fault.into()]));
     match fault {
         Fault::Slow | Fault::PacketLoss => is_healthy(&report),
         Fault::BurstLoss => is_no_alarm(&report),
@@ -266,8 +267,8 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(case: &Case) -> Self {
-        let world = furnished("lab0000", &["n1", "n2"]);
+    fn new(case: &Case, nodes: &[&str]) -> Self {
+        let world = furnished("lab0000", nodes);
         let experiment = case.experiment(&world, "lab0000", Assumptions { ip_block_matches_pods: true });
         let flows = plan::choose(&experiment, SEED);
         Self { case: case.clone(), experiment, flows }
@@ -290,12 +291,14 @@ impl Scored {
 }
 
 fn experiments() -> &'static [Scored] {
-    static EXPERIMENTS: LazyLock<Vec<Scored>> = LazyLock::new(|| {
-        let catalogue = Catalogue::embedded();
-        let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
-        cases.into_iter().filter(|case| case.property.is_none()).map(Scored::new).collect()
-    });
+    static EXPERIMENTS: LazyLock<Vec<Scored>> = LazyLock::new(|| experiments_on(&["n1", "n2"]));
     &EXPERIMENTS
+}
+
+fn experiments_on(nodes: &[&str]) -> Vec<Scored> {
+    let catalogue = Catalogue::embedded();
+    let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
+    cases.into_iter().filter(|case| case.property.is_none()).map(|case| Scored::new(case, nodes)).collect()
 }
 
 /// What the exam expects is worked out for the very network that the lab builds and the very flows that it probes.
@@ -303,7 +306,7 @@ fn experiments() -> &'static [Scored] {
 fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("run.jsonl");
-    let mut command = lab(program(), None);
+    let mut command = lab(program(), SEED, &[]);
     command.arg("--record").arg(&log);
     is_healthy(&Report::of(command));
 
@@ -352,7 +355,7 @@ fn an_ordinary_user_needs_no_rights() {
     let copy = directory.path().join("papertiger");
     std::fs::copy(program(), &copy).unwrap();
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
-    let mut command = lab(&copy, None);
+    let mut command = lab(&copy, SEED, &[]);
     command.current_dir("/");
     if nix::unistd::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
