@@ -12,6 +12,7 @@ use crate::target::{Dial, Tracking, identity, listen_ports};
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -35,6 +36,8 @@ pub(super) struct Agents {
     /// The question that not all agents have answered yet.
     pub(super) asked: Option<Asked>,
     pub(super) outage: Outage,
+    /// The longest standstill of any lane, in microseconds.
+    pub(super) standstill: Arc<AtomicU64>,
     /// How long the nodes remember what is tried.
     pub(super) tracking: Tracking,
     /// Whether nothing was probed in their world yet.
@@ -72,6 +75,7 @@ impl Agents {
             orders: BTreeMap::new(),
             asked: None,
             outage: Outage::none(),
+            standstill: Arc::clone(&shared.standstill),
             tracking: shared.budget.tracking(),
             fresh: true,
             patience: shared.patience(),

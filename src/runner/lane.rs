@@ -13,7 +13,7 @@ use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     lanes: AtomicU32,
     /// How many control streams were cut and replaced.
     pub(super) resumed: Arc<AtomicU32>,
+    /// The longest time in which a lane meant to listen and was not let run, in microseconds.
+    pub(super) standstill: Arc<AtomicU64>,
 }
 
 /// Why a lane could not be made ready.
@@ -83,6 +85,7 @@ impl Shared {
             token,
             lanes: AtomicU32::new(0),
             resumed: Arc::default(),
+            standstill: Arc::default(),
         }
     }
 

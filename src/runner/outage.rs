@@ -1,9 +1,13 @@
-//! The time in which not every agent could be heard. It counts against nobody's patience.
+//! The time in which not every agent could be heard, or nobody listened. It counts against nobody's patience.
 
 use crate::core::model::flow::Endpoint;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// Whoever meant to wait for a moment and waited so much longer was not let run meanwhile: its process was stopped, or its
+/// machine, or that was busy with something else. Nor, then, may have been who was waited for.
+const STANDSTILL: Duration = Duration::from_millis(250);
 
 /// The outages of a lane's links, as one: links that are cut at the same time lose that time once.
 #[derive(Debug)]
@@ -40,6 +44,17 @@ impl Outage {
         }
     }
 
+    /// Whoever listened meant to wait until `meant`. Gives the time that was lost by that, if it was a standstill.
+    pub(super) fn waited(&mut self, meant: Instant) -> Option<Duration> {
+        let late = meant.elapsed();
+        let standstill = (late >= STANDSTILL).then_some(late)?;
+        // What is lost to a cut is counted already.
+        if !self.is_on() {
+            self.before += standstill;
+        }
+        Some(standstill)
+    }
+
     /// Whether a link is cut now.
     pub(super) fn is_on(&self) -> bool {
         !self.down.is_empty()
@@ -55,6 +70,30 @@ impl Outage {
 mod tests {
     use super::*;
     use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_is_lost_and_a_little_lateness_is_not() {
+        let mut outage = Outage::none();
+        let wake = async |outage: &mut Outage, late_ms: u64| {
+            let meant = Instant::now();
+            advance(Duration::from_millis(late_ms)).await;
+            outage.waited(meant)
+        };
+        assert_eq!(wake(&mut outage, 0).await, None);
+        assert_eq!(wake(&mut outage, 249).await, None);
+        assert_eq!(outage.lost(), Duration::ZERO);
+        assert_eq!(wake(&mut outage, 8_000).await, Some(Duration::from_secs(8)));
+        assert_eq!(outage.lost(), Duration::from_secs(8));
+        let early = Instant::now() + Duration::from_secs(1);
+        assert_eq!(outage.waited(early), None, "news came before");
+
+        outage.cut("x/a".parse().unwrap(), Instant::now());
+        assert_eq!(wake(&mut outage, 2_000).await, Some(Duration::from_secs(2)));
+        outage.over(&"x/a".parse().unwrap());
+        assert_eq!(outage.lost(), Duration::from_secs(10), "the same two seconds count once");
+        outage.restart();
+        assert_eq!(outage.lost(), Duration::ZERO);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn time_is_lost_once_however_many_links_are_cut() {

@@ -14,6 +14,7 @@ use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, OVERBLOCK_US, Quorum};
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -225,7 +226,7 @@ impl Agents {
         }
     }
 
-    /// The time since `start` in which every agent could be heard.
+    /// The time since `start` in which every agent could be heard and somebody listened.
     fn waited(&self, start: Instant) -> Duration {
         start.elapsed().saturating_sub(self.outage.lost())
     }
@@ -238,7 +239,11 @@ impl Agents {
 
     /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
     async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
-        let Ok(Some(first)) = tokio::time::timeout_at(deadline, self.inbox.recv()).await else { return Ok(()) };
+        let first = tokio::time::timeout_at(deadline, self.inbox.recv()).await;
+        if let Some(standstill) = self.outage.waited(deadline) {
+            self.standstill.fetch_max(micros(standstill), Ordering::Relaxed);
+        }
+        let Ok(Some(first)) = first else { return Ok(()) };
         self.take(first, cells).await?;
         while let Ok(next) = self.inbox.try_recv() {
             self.take(next, cells).await?;
@@ -292,8 +297,10 @@ impl Agents {
         {
             match tokio::time::timeout_at(asked.deadline, self.inbox.recv()).await {
                 Ok(Some(next)) => self.take(next, cells).await?,
-                // A link that is cut has a deadline of its own.
-                Err(_) if self.outage.is_on() => asked.deadline = Instant::now() + ANSWER_DEADLINE,
+                // A link that is cut has a deadline of its own, and who was not let run has not waited.
+                Err(_) if self.outage.is_on() || self.outage.waited(asked.deadline).is_some() => {
+                    asked.deadline = Instant::now() + ANSWER_DEADLINE;
+                }
                 Ok(None) | Err(_) => {
                     let cause = format!("it did not answer within {} s", ANSWER_DEADLINE.as_secs());
                     return Err(Lost { endpoint: silent.clone(), cause });

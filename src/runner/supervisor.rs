@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
+/// A standstill that a reader of the report is told of.
+const TOLD: Duration = Duration::from_secs(5);
+
 /// How long cleaning up may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -78,7 +81,7 @@ pub async fn run<T: Target>(
     let budget = Budget::new(target.tracking());
     let target = Arc::new(target);
     let shared = Arc::new(Shared::new(settings, cases, run, token, clock, budget, events.clone()));
-    let resumed = Arc::clone(&shared.resumed);
+    let (resumed, standstill) = (Arc::clone(&shared.resumed), Arc::clone(&shared.standstill));
     let mut alerts = target.alerts();
     let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared)));
     let deadline = tokio::time::sleep(timeout);
@@ -107,6 +110,15 @@ pub async fn run<T: Target>(
         0 => {}
         1 => emit(Event::Note { text: "a control stream was cut and resumed".to_owned() }),
         cuts => emit(Event::Note { text: format!("control streams were cut {cuts} times and resumed") }),
+    }
+    let standstill = Duration::from_micros(standstill.load(Ordering::Relaxed));
+    if standstill >= TOLD {
+        let text = format!(
+            "papertiger was not let run for up to {:.1} s at a time: such time counts against nobody, but a less busy machine \
+             shows more",
+            standstill.as_secs_f64()
+        );
+        emit(Event::Note { text });
     }
 
     tokio::select! {

@@ -8,6 +8,7 @@ mod latency;
 mod pairs;
 mod scopes;
 mod shapes;
+mod standstill;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
@@ -71,6 +72,16 @@ impl Sim {
 }
 
 fn run_on<T: Target>(target: T, cases: Vec<Case>, settings: Settings) -> (RunResult, Vec<RunEvent>) {
+    run_beside(std::future::pending(), target, cases, settings)
+}
+
+/// A run, and what goes on beside it.
+fn run_beside<T: Target>(
+    beside: impl Future<Output = ()> + Send + 'static,
+    target: T,
+    cases: Vec<Case>,
+    settings: Settings,
+) -> (RunResult, Vec<RunEvent>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let events = runtime.block_on(async {
         let (sender, mut events) = mpsc::unbounded_channel();
@@ -82,6 +93,7 @@ fn run_on<T: Target>(target: T, cases: Vec<Case>, settings: Settings) -> (RunRes
             cases,
             settings,
         };
+        tokio::spawn(beside);
         run(target, job, sender, interrupts).await;
         let mut all = Vec::new();
         while let Some(event) = events.recv().await {
