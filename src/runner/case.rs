@@ -227,13 +227,12 @@ impl<L: Lane> Work<'_, L> {
         let Some(namespace) = guarded.map(|policy| policy.namespace.clone()) else { return Ok(()) };
         match phase {
             Phase::Baseline => {
-                self.kubelet_works = self.lane.kubelet_gets_through(&namespace).await? == Some(true);
+                self.kubelet_works = self.lane.kubelet_gets_through(&namespace).await?;
             }
             Phase::Step(_) if self.kubelet_works => {
-                if let Some(through) = self.lane.kubelet_gets_through(&namespace).await? {
-                    let case = self.case.id.clone();
-                    self.shared.emit(Event::KubeletObserved { lane: self.number, case, through });
-                }
+                let through = self.lane.kubelet_gets_through(&namespace).await?;
+                let case = self.case.id.clone();
+                self.shared.emit(Event::KubeletObserved { lane: self.number, case, through });
             }
             Phase::Step(_) | Phase::Removal => {}
         }

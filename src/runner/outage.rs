@@ -45,7 +45,7 @@ impl Outage {
     }
 
     /// Whoever listened meant to wait until `meant`. Gives the time that was lost by that, if it was a standstill.
-    pub(super) fn waited(&mut self, meant: Instant) -> Option<Duration> {
+    pub(super) fn woke_late(&mut self, meant: Instant) -> Option<Duration> {
         let late = meant.elapsed();
         let standstill = (late >= STANDSTILL).then_some(late)?;
         // What is lost to a cut is counted already.
@@ -77,7 +77,7 @@ mod tests {
         let wake = async |outage: &mut Outage, late_ms: u64| {
             let meant = Instant::now();
             advance(Duration::from_millis(late_ms)).await;
-            outage.waited(meant)
+            outage.woke_late(meant)
         };
         assert_eq!(wake(&mut outage, 0).await, None);
         assert_eq!(wake(&mut outage, 249).await, None);
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(wake(&mut outage, 8_000).await, Some(Duration::from_secs(8)));
         assert_eq!(outage.lost(), Duration::from_secs(8));
         let early = Instant::now() + Duration::from_secs(1);
-        assert_eq!(outage.waited(early), None, "news came before");
+        assert_eq!(outage.woke_late(early), None, "news came before");
 
         outage.cut("x/a".parse().unwrap(), Instant::now());
         assert_eq!(wake(&mut outage, 2_000).await, Some(Duration::from_secs(2)));

@@ -240,7 +240,7 @@ impl Agents {
     /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
     async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
         let first = tokio::time::timeout_at(deadline, self.inbox.recv()).await;
-        if let Some(standstill) = self.outage.waited(deadline) {
+        if let Some(standstill) = self.outage.woke_late(deadline) {
             self.standstill.fetch_max(micros(standstill), Ordering::Relaxed);
         }
         let Ok(Some(first)) = first else { return Ok(()) };
@@ -298,7 +298,7 @@ impl Agents {
             match tokio::time::timeout_at(asked.deadline, self.inbox.recv()).await {
                 Ok(Some(next)) => self.take(next, cells).await?,
                 // A link that is cut has a deadline of its own, and who was not let run has not waited.
-                Err(_) if self.outage.is_on() || self.outage.waited(asked.deadline).is_some() => {
+                Err(_) if self.outage.is_on() || self.outage.woke_late(asked.deadline).is_some() => {
                     asked.deadline = Instant::now() + ANSWER_DEADLINE;
                 }
                 Ok(None) | Err(_) => {

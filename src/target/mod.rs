@@ -104,12 +104,9 @@ pub trait Lane: Send + 'static {
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
 
     /// Whether the kubelet of a node gets through to a pod of its own in a namespace, by its short name, beside the world
-    /// and under whatever selects every pod there; says so as soon as that is sure. `None` where there are no kubelets.
-    fn kubelet_gets_through(
-        &mut self,
-        _namespace: &str,
-    ) -> impl Future<Output = Result<Option<bool>, TargetError>> + Send {
-        async { Ok(None) }
+    /// and under whatever selects every pod there; says so as soon as that is sure. Where there are no kubelets, none does.
+    fn kubelet_gets_through(&mut self, _namespace: &str) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        async { Ok(false) }
     }
 
     /// The way to its agents, which outlives what is done with the lane itself: a stream may have to be opened again while

@@ -250,8 +250,8 @@ impl Lane for ClusterLane {
         }
     }
 
-    async fn kubelet_gets_through(&mut self, namespace: &str) -> Result<Option<bool>, TargetError> {
-        self.settled_kubelet(namespace).await.map(Some)
+    async fn kubelet_gets_through(&mut self, namespace: &str) -> Result<bool, TargetError> {
+        self.settled_kubelet(namespace).await
     }
 
     fn dial(&self) -> ClusterDial {

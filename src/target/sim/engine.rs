@@ -122,6 +122,7 @@ pub(super) struct Engine {
     pub(super) sctp: bool,
     /// Whether a policy cuts connections that stood before it.
     pub(super) cuts: bool,
+    blocks_kubelets: bool,
     /// Those of the faults that are the engine's; at most eight.
     engines: Vec<FaultAt>,
     mute: Option<String>,
@@ -194,6 +195,7 @@ impl Engine {
             faults,
             sctp: options.sctp,
             cuts: options.cuts_standing_connections,
+            blocks_kubelets: options.blocks_kubelets,
             engines,
             mute: options.mute.clone(),
             delay: options.delay,
@@ -268,6 +270,11 @@ impl Engine {
             inner.views[view].reading.side(0, flow, direction)
         };
         both([Direction::Egress, Direction::Ingress].map(side)) != Answer::Deny
+    }
+
+    /// Whether kubelets get through to pods that policies isolate.
+    pub(super) fn passes_kubelets(&self) -> bool {
+        !self.blocks_kubelets || self.lock().views.iter().all(|view| view.accepted.policies.is_empty())
     }
 
     /// Whether a packet is lost on its way.

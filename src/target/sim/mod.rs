@@ -39,9 +39,6 @@ pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
     agents: Arc<Agents>,
-    blocks_kubelets: bool,
-    /// Whether there are policies.
-    guarded: bool,
     /// What goes on in it by itself; ends with it.
     _events: JoinSet<()>,
 }
@@ -92,8 +89,7 @@ impl Target for SimTarget {
             events.spawn(intrusion.clone().strike(Arc::clone(&engine), self.alerts.clone()));
         }
         let agents = Arc::new(Agents::start(names, Arc::clone(&engine)));
-        let blocks_kubelets = self.options.blocks_kubelets;
-        Ok(SimLane { world, engine, agents, blocks_kubelets, guarded: false, _events: events })
+        Ok(SimLane { world, engine, agents, _events: events })
     }
 
     async fn close(&self) -> Result<(), TargetError> {
@@ -119,16 +115,14 @@ impl Lane for SimLane {
             Change::Recreate { subject } => {
                 self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }
-            Change::Apply { .. } => self.guarded = true,
-            Change::Delete { .. } => self.guarded = false,
-            Change::Replace { .. } => {}
+            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
         }
         self.engine.accept(change);
         Ok(())
     }
 
-    async fn kubelet_gets_through(&mut self, _namespace: &str) -> Result<Option<bool>, TargetError> {
-        Ok(Some(!(self.blocks_kubelets && self.guarded)))
+    async fn kubelet_gets_through(&mut self, _namespace: &str) -> Result<bool, TargetError> {
+        Ok(self.engine.passes_kubelets())
     }
 
     fn dial(&self) -> SimDial {
