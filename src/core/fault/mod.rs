@@ -266,6 +266,11 @@ impl Scope {
         Self::Placement(Placement::CrossNode),
         Self::Placement(Placement::Outside),
     ];
+
+    /// Every part of a network of these nodes that is no part of another.
+    pub fn parts<N: Into<String>>(nodes: impl IntoIterator<Item = N>) -> impl Iterator<Item = Self> {
+        Self::CLOSED.into_iter().chain(nodes.into_iter().map(|node| Self::Node(node.into())))
+    }
 }
 
 impl fmt::Display for Scope {

@@ -94,8 +94,7 @@ const EVERYWHERE: usize = 0;
 
 /// Everywhere, and every part of the network that is no part of another.
 fn places(nodes: &[String]) -> Vec<Option<Scope>> {
-    let scopes = Scope::CLOSED.into_iter().chain(nodes.iter().cloned().map(Scope::Node));
-    std::iter::once(None).chain(scopes.map(Some)).collect()
+    std::iter::once(None).chain(Scope::parts(nodes).map(Some)).collect()
 }
 
 fn misreadings() -> impl Iterator<Item = Fault> {

@@ -12,10 +12,10 @@ const FEW: usize = 2;
 
 /// Every misreading in every part of the network that shows somewhere, in an order that the seed gives.
 fn in_parts() -> Vec<FaultAt> {
-    let parts = || Scope::CLOSED.into_iter().chain(NODES.map(|node| Scope::Node(node.to_owned())));
     let misreadings = Fault::ALL.into_iter().filter(|fault| fault.is_misreading());
-    let mut all: Vec<FaultAt> =
-        misreadings.flat_map(|fault| parts().map(move |scope| FaultAt { fault, scope: Some(scope) })).collect();
+    let mut all: Vec<FaultAt> = misreadings
+        .flat_map(|fault| Scope::parts(NODES).map(move |scope| FaultAt { fault, scope: Some(scope) }))
+        .collect();
     fastrand::Rng::with_seed(SEED).shuffle(&mut all);
     all
 }
