@@ -11,6 +11,7 @@ mod link;
 mod outage;
 mod phase;
 mod settings;
+mod standing;
 mod supervisor;
 #[cfg(test)]
 mod tests;

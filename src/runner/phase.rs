@@ -5,12 +5,13 @@ use super::budget::LongestPause;
 use super::clock::micros;
 use super::link::{ANSWER_DEADLINE, Inbound};
 use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
-use crate::core::event::{Arrived, Cell, RunSettings};
+use super::standing::{Sheet, Standing};
+use crate::core::event::{Arrived, Cell};
 use crate::core::model::flow::{Connection, Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
-use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, OVERBLOCK_US, Quorum};
+use crate::core::verdict::seen::OVERBLOCK_US;
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,9 +30,6 @@ const CLOSE_PACE: Duration = Duration::from_millis(40);
 
 /// So many attempts are made at that pace; longer latencies need not be known as closely.
 const CLOSE_ATTEMPTS: u32 = 150;
-
-/// How many failures in a row make an allowed flow that connected before look blocked now.
-pub(super) const RELAPSE: u32 = 10;
 
 /// A question and who has not answered it.
 pub(super) struct Asked {
@@ -72,20 +70,6 @@ pub(super) struct Observed {
     /// How long it would have waited for what is wrong.
     pub(super) patience: Duration,
     pub(super) ended_us: u64,
-}
-
-/// How the cells of a phase stand.
-struct Standing {
-    /// Cells that are not as they must be.
-    wrong: usize,
-    /// Of these, how many are blocked and must not be.
-    overblocked: usize,
-    /// Of these, how many have not yet failed for long enough to be called blocked.
-    undecided: usize,
-    /// Since when everything has been right.
-    since_us: u64,
-    /// Whether the phase has seen enough.
-    done: bool,
 }
 
 /// How long a phase goes on.
@@ -442,96 +426,6 @@ fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, sett
         through_attempts: if goal == Goal::Timed { CLOSE_ATTEMPTS } else { 1 },
         through_max_ms: wire_ms(through_max),
     }
-}
-
-/// What a phase is measured by.
-struct Sheet<'a> {
-    goal: Goal,
-    settings: &'a RunSettings,
-    baseline: &'a [Cell],
-    accepted_us: u64,
-}
-
-impl Sheet<'_> {
-    fn standing(&self, cells: &[Cell]) -> Standing {
-        match self.goal {
-            Goal::Baseline => self.connecting(cells, well_known),
-            Goal::Removal => self.connecting(cells, |attempts| attempts.first_through_us().is_some()),
-            Goal::Step | Goal::Timed => self.holding(cells),
-            Goal::Alone => self.showing(cells),
-        }
-    }
-
-    fn connecting(&self, cells: &[Cell], enough: impl Fn(Attempts<'_>) -> bool) -> Standing {
-        let wrong = cells.iter().filter(|cell| !enough(Attempts::of(cell))).count();
-        let since_us = cells.iter().filter_map(|cell| Attempts::of(cell).first_through_us()).max();
-        let since_us = since_us.unwrap_or(self.accepted_us);
-        Standing { wrong, overblocked: wrong, undecided: 0, since_us, done: wrong == 0 }
-    }
-
-    /// Everything is right since the last leak and the last first success; it holds when every denied flow has met its
-    /// quorum since then, and every allowed one has connected once more.
-    fn holding(&self, cells: &[Cell]) -> Standing {
-        let denial = Quorum::denial(self.settings);
-        let (mut leaks, mut overblocked, mut undecided, mut since_us) = (0, 0, 0, self.accepted_us);
-        for (index, cell) in cells.iter().enumerate() {
-            let attempts = Attempts::of(cell);
-            match cell.expected {
-                Answer::Deny => {
-                    if let Some(leak) = attempts.last_through_us() {
-                        since_us = since_us.max(leak);
-                        leaks += usize::from(attempts.stopped().count < 3);
-                    }
-                }
-                Answer::Allow => {
-                    since_us = since_us.max(attempts.first_through_us().unwrap_or(self.accepted_us));
-                    let silent = attempts.first_through_us().is_none() || attempts.stopped().count >= RELAPSE;
-                    overblocked += usize::from(silent);
-                    let quorum = Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of));
-                    undecided += usize::from(silent && !quorum.met_by(attempts.stopped()));
-                }
-                Answer::Undefined(_) => {}
-            }
-        }
-        let held = cells.iter().all(|cell| {
-            let attempts = Attempts::of(cell);
-            match cell.expected {
-                Answer::Deny => {
-                    let stopped = attempts.stopped();
-                    denial.met_by(stopped) && stopped.last_us >= since_us + denial.span_us
-                }
-                Answer::Allow => attempts.last_through_us().is_some_and(|last| last >= since_us),
-                // It may have connected before the change took effect: what it does shows when the hold is over.
-                Answer::Undefined(_) => {
-                    attempts.last_through_us().is_some_and(|last| last >= since_us + denial.span_us)
-                        || denial.met_by(attempts.stopped())
-                }
-            }
-        });
-        let wrong = leaks + overblocked;
-        Standing { wrong, overblocked, undecided, since_us, done: wrong == 0 && held }
-    }
-
-    /// Each cell has shown, by itself, that it is open or that it is blocked.
-    fn showing(&self, cells: &[Cell]) -> Standing {
-        let shown = |(index, cell): (usize, &Cell)| {
-            let attempts = Attempts::of(cell);
-            let quorum = match cell.expected {
-                Answer::Allow => Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of)),
-                Answer::Deny | Answer::Undefined(_) => Quorum::denial(self.settings),
-            };
-            attempts.first_through_us().is_some() || quorum.met_by(attempts.stopped())
-        };
-        let wrong = cells.iter().enumerate().filter(|cell| !shown(*cell)).count();
-        Standing { wrong, overblocked: wrong, undecided: 0, since_us: self.accepted_us, done: wrong == 0 }
-    }
-}
-
-/// Whether a baseline tells that a flow connects, and that it does not lose too much.
-fn well_known(attempts: Attempts<'_>) -> bool {
-    let loss = attempts.loss();
-    attempts.first_through_us().is_some()
-        && (attempts.failed() == 0 || (loss.attempts >= LOSS_SAMPLE && !loss.is_too_much()))
 }
 
 pub(super) fn wire_ms(duration: Duration) -> u32 {

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 const SEED: u64 = 7;
 
-fn settings(seed: u64) -> Settings {
+pub(super) fn settings(seed: u64) -> Settings {
     Settings {
         profile: "full".to_owned(),
         settle: Duration::from_secs(10),

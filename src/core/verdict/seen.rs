@@ -134,6 +134,11 @@ impl<'a> Attempts<'a> {
         answered.into_iter().chain(self.arrived.map(|arrived| arrived.last_us)).max()
     }
 
+    /// When the last attempt that ended began.
+    pub fn last_us(self) -> Option<u64> {
+        self.streaks.iter().map(|streak| streak.last_us).max()
+    }
+
     /// The unbroken run of stopped attempts since traffic last got through.
     pub fn stopped(self) -> Stopped {
         let since = self.last_through_us();
