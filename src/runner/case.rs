@@ -84,7 +84,7 @@ pub(super) async fn run<L: Lane>(
         lane.apply(change).await?;
     }
     let (world, property) = (case.narrow(lane.world().clone()), case.property);
-    let experiment = Experiment { world, steps, removal, assumptions, property };
+    let experiment = Experiment { earlier: Vec::new(), world, steps, removal, assumptions, property };
     let started = CaseStarted {
         lane: number,
         case: case.id.clone(),

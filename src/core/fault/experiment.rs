@@ -6,6 +6,7 @@ use super::term::{Term, terms};
 use crate::core::catalogue::Property;
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
+use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
@@ -13,6 +14,8 @@ use crate::core::oracle::Assumptions;
 /// A case in one lane.
 #[derive(Clone, Debug)]
 pub struct Experiment {
+    /// What cases before it have changed and undone in its lane. An engine that misses deletions may still go by it.
+    pub earlier: Vec<Change>,
     /// The world before the first step, labels set up.
     pub world: World,
     /// The steps.
@@ -59,7 +62,7 @@ impl Experiment {
 
     /// What is in force in each phase.
     pub fn states(&self) -> Vec<State> {
-        self.replay(|_, _, _| true)
+        self.replay(Vec::new(), |_, _, _| true)
     }
 
     /// How a network with `fault` reads this case.
@@ -67,9 +70,23 @@ impl Experiment {
         Reading::new(self, fault, reach)
     }
 
-    /// What is in force in each phase for an engine that takes up only the changes that `takes_up` says.
-    pub(super) fn replay(&self, takes_up: impl Fn(Phase, &Change, &State) -> bool) -> Vec<State> {
+    /// The policies of earlier cases that are in force for an engine that takes up only the changes that `takes_up` says.
+    pub(super) fn left_over(&self, takes_up: impl Fn(&Change, &State) -> bool) -> Vec<Policy> {
         let mut state = State { policies: Vec::new(), world: self.world.clone() };
+        for change in &self.earlier {
+            state = if takes_up(change, &state) { state.after(change) } else { state.missing(change) };
+        }
+        state.policies
+    }
+
+    /// What is in force in each phase for an engine that goes by `policies` before the first, and takes up only the changes
+    /// that `takes_up` says.
+    pub(super) fn replay(
+        &self,
+        policies: Vec<Policy>,
+        takes_up: impl Fn(Phase, &Change, &State) -> bool,
+    ) -> Vec<State> {
+        let mut state = State { policies, world: self.world.clone() };
         self.phases()
             .into_iter()
             .map(|phase| {

@@ -148,14 +148,16 @@ impl Reading {
             Reach::Term(_) => return None,
         };
         let missed = |phase, change: &Change, state: &State| begins(term, phase) && fault.ignores(change, state);
-        let states = experiment.replay(|phase, change, state| !missed(phase, change, state));
+        let states = experiment.replay(Vec::new(), |phase, change, state| !missed(phase, change, state));
         let states = reread(states, |policy, world| misread_term(policy, fault, term, world));
         Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, term) })
     }
 
     /// How a network with all these faults, everywhere, reads `experiment`.
     pub fn of_faults(experiment: &Experiment, faults: &[Fault]) -> Self {
-        let states = experiment.replay(|_, change, state| !faults.iter().any(|fault| fault.ignores(change, state)));
+        let takes_up = |change: &Change, state: &State| !faults.iter().any(|fault| fault.ignores(change, state));
+        let left = experiment.left_over(takes_up);
+        let states = experiment.replay(left, |_, change, state| takes_up(change, state));
         Self::of_states(states, faults, experiment.assumptions)
     }
 

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 /// A case as far as it was run.
 pub(super) struct CaseRun<'a> {
     pub(super) started: &'a CaseStarted,
+    /// What the cases before it have changed and undone in its lane.
+    pub(super) earlier: Vec<Change>,
     pub(super) phases: Vec<&'a PhaseEnded>,
     /// Why it could not be finished.
     pub(super) abandoned: Option<&'a str>,
@@ -38,6 +40,7 @@ impl<'a> CaseRun<'a> {
     pub(super) fn began(started: &'a CaseStarted, began_us: u64) -> Self {
         Self {
             started,
+            earlier: Vec::new(),
             phases: Vec::new(),
             abandoned: None,
             began_us,
@@ -82,6 +85,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn new(run: &'a CaseRun<'a>, settings: &RunSettings) -> Self {
         let started = run.started;
         let experiment = Experiment {
+            earlier: run.earlier.clone(),
             world: started.world.clone(),
             steps: started.steps.clone(),
             removal: started.removal.clone(),

@@ -129,7 +129,11 @@ impl<'a> Log<'a> {
                         case.kubelet = Some(*through);
                     }
                 }
-                Event::CaseStarted(started) => log.cases.push(CaseRun::began(started, *at_us)),
+                Event::CaseStarted(started) => {
+                    let earlier = log.cases.iter().map(|case| case.started).filter(|case| case.lane == started.lane);
+                    let earlier = earlier.flat_map(|case| case.steps.iter().chain([&case.removal])).cloned().collect();
+                    log.cases.push(CaseRun { earlier, ..CaseRun::began(started, *at_us) });
+                }
                 Event::PhaseEnded(ended) => {
                     if let Some(case) = log.open(ended.lane, &ended.case) {
                         case.phases.push(ended);

@@ -1,6 +1,6 @@
 //! Faults in a part of the network: each is found and named with its part, on three nodes, where no two parts are the same.
 
-use super::{ADMITS_PODS, Scored, Sim, all_cases, named as named_by, of_profile, score, story};
+use super::{ADMITS_PODS, Scored, Sim, all_cases, named as named_by, of_profile, score, some_cases, story, terms};
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt, Scope, touched};
 use crate::core::oracle::Assumptions;
@@ -12,8 +12,7 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// Everywhere, and every part of the network that a fault can be confined to.
 fn places() -> impl Iterator<Item = Option<Scope>> {
-    let parts = Scope::CLOSED.into_iter().chain(NODES.map(|node| Scope::Node(node.to_owned())));
-    std::iter::once(None).chain(parts.map(Some))
+    std::iter::once(None).chain(Scope::parts(NODES).map(Some))
 }
 
 /// What a run says of a network with one fault.
@@ -68,9 +67,12 @@ fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
     }
 }
 
+/// The names of faults, separated by commas, that the table is to be made of instead of all.
+const ONLY: &str = "PAPERTIGER_TEST_FAULTS";
+
 /// The confusion table: every misreading in every part, and what the run says it is.
 #[test]
-#[ignore = "takes twenty minutes on two cores; prints the confusion table"]
+#[ignore = "takes half an hour on two cores; prints the confusion table"]
 fn every_fault_in_every_part_is_named() {
     // A case that relies on a property is scored where it was observed; the others go by what is written.
     let assumptions = |case: &Case| if case.requires.is_some() { ADMITS_PODS } else { Assumptions::default() };
@@ -81,6 +83,10 @@ fn every_fault_in_every_part_is_named() {
         .filter(|fault| fault.is_misreading())
         .flat_map(|fault| places().map(move |scope| FaultAt { fault, scope }))
         .collect();
+    let all: Vec<FaultAt> = match std::env::var(ONLY) {
+        Ok(names) => names.split(',').map(|name| name.parse().unwrap()).collect(),
+        Err(_) => all,
+    };
     // Each of two threads takes the next that is left.
     let next = AtomicUsize::new(0);
     let examine = || {
@@ -96,7 +102,6 @@ fn every_fault_in_every_part_is_named() {
     });
     eprintln!("{seen} observable, {named} named, {alone} alone");
     assert!(mistaken.is_empty(), "{}", mistaken.join("\n"));
-    assert_eq!(named, seen);
     assert!(alone * 100 >= seen * 95);
 }
 
@@ -106,7 +111,7 @@ struct Counts {
     seen: usize,
     named: usize,
     alone: usize,
-    /// Those that were found and could not be, or could be and were not.
+    /// Those that were found and could not be, or could be and were not, or not by their name.
     mistaken: Vec<String>,
 }
 
@@ -138,8 +143,24 @@ impl Counts {
             return;
         }
         self.seen += 1;
-        self.named += usize::from(said.names_fault(at));
-        self.alone += usize::from(said.names_fault(at) && said.diagnoses.len() == 1);
         eprintln!("{at}: {}", named_by(&said.diagnoses));
+        if said.names_fault(at) {
+            self.named += 1;
+            self.alone += usize::from(said.diagnoses.len() == 1);
+        } else {
+            self.mistaken.push(format!("{at} is called {}\n{}", named_by(&said.diagnoses), said.story));
+        }
     }
+}
+
+/// Where an engine misses deletions of some traffic only, a policy that allows that traffic stays behind unseen.
+#[test]
+fn what_an_earlier_case_left_behind_is_no_finding_of_the_next() {
+    let at: FaultAt = "stale-delete@protocol=tcp".parse().unwrap();
+    let cases = some_cases(&["any-port-of-a-protocol", "deny-ingress-to-one-pod"]);
+    let options = SimOptions { faults: vec![at.clone()], ..SimOptions::default() };
+    let (result, _) = Sim::new(options, cases).lanes(1).run();
+    assert!(result.diagnoses.iter().any(|diagnosis| diagnosis.faults == [at.clone()]), "{:?}", result.diagnoses);
+    let wrong = terms(&result, |verdict| verdict == Verdict::Ignored);
+    assert!(wrong.is_empty(), "{}", story(&result));
 }
