@@ -11,7 +11,7 @@ use crate::core::catalogue::{Case, Instance, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
-use crate::core::model::change::{Change, Subject};
+use crate::core::model::change::{Change, Subject, guarded};
 use crate::core::model::flow::{Connection, Endpoint, Flow};
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
@@ -223,8 +223,7 @@ impl<L: Lane> Work<'_, L> {
 
     /// Sees whether a kubelet gets through under the policies, where it did before them.
     async fn ask_kubelet(&mut self, phase: Phase) -> Result<(), CaseError> {
-        let guarded = self.experiment.steps.iter().flat_map(Change::policies).next();
-        let Some(namespace) = guarded.map(|policy| policy.namespace.clone()) else { return Ok(()) };
+        let Some(namespace) = guarded(&self.experiment.steps).map(str::to_owned) else { return Ok(()) };
         match phase {
             Phase::Baseline => {
                 self.kubelet_works = self.lane.kubelet_gets_through(&namespace).await?;

@@ -228,7 +228,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
 /// Why a case would prove nothing in a lane.
 fn obstacle<L: Lane>(case: &Case, world: &World, suffix: &str) -> Option<String> {
     let missing = case.property == Some(Property::Kubelet) && !L::KUBELETS;
-    let missing = missing.then(|| "it needs nodes with a kubelet, which this target's are not".to_owned());
+    let missing = missing.then(|| "it needs a kubelet on every node, and these have none".to_owned());
     missing.or_else(|| case.obstacle(world, suffix))
 }
 

@@ -51,6 +51,11 @@ impl Change {
     }
 }
 
+/// The namespace, by its short name, that the first policy of some steps is in.
+pub fn guarded(steps: &[Change]) -> Option<&str> {
+    steps.iter().flat_map(Change::policies).next().map(|policy| policy.namespace.as_str())
+}
+
 /// Namespace (short name) and name of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
 use crate::core::catalogue::{Case, Property};
-use crate::core::model::change::Change;
+use crate::core::model::change::{Change, guarded};
 use crate::core::model::world::World;
 use crate::target::{LaneNames, TargetError};
 use k8s_openapi::api::core::v1 as core;
@@ -36,9 +36,8 @@ impl ClusterTarget {
                 let object = object.map_err(|error| failed(format!("writing {}", policy.key()), error))?;
                 append(&mut text, &format!("case {}", case.id), &object)?;
             }
-            let guarded = instance.steps.iter().flat_map(Change::policies).next();
-            let guarded = guarded.filter(|_| case.property == Some(Property::Kubelet));
-            if let Some(pod) = guarded.and_then(|policy| kubelet::pod(&world, &policy.namespace)) {
+            let guarded = guarded(&instance.steps).filter(|_| case.property == Some(Property::Kubelet));
+            if let Some(pod) = guarded.and_then(|namespace| kubelet::pod(&world, namespace)) {
                 let set = kubelet::probed(self.maker.replica_set(&world, &pod, &names));
                 append(&mut text, &format!("case {}", case.id), &set)?;
             }
