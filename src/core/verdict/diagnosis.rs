@@ -137,7 +137,8 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn of(evidence: &'a Evidence<'a>, scopes: &[Option<Scope>]) -> Self {
         let phases = evidence.experiment.phases().len();
-        let cells: Vec<(usize, usize, bool)> = (0..phases)
+        // Before the first step labels of an earlier case may still be on their way back, for which no fault is to blame.
+        let cells: Vec<(usize, usize, bool)> = (1..phases)
             .flat_map(|phase| (0..evidence.flows.len()).map(move |flow| (phase, flow)))
             .filter_map(|(phase, flow)| Some((phase, flow, evidence.through(phase, flow)?)))
             .collect();
