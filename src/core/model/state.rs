@@ -23,6 +23,9 @@ impl State {
                 if self.policies.is_empty() {
                     self.world.pods.iter_mut().for_each(|pod| drop(pod.labels.remove(UNKNOWN)));
                 }
+                // An engine that has missed a deletion still has one of that name, which this one replaces.
+                let comes = |old: &Policy| policies.iter().any(|policy| policy.key() == old.key());
+                self.policies.retain(|old| !comes(old));
                 self.policies.extend(policies.iter().cloned());
             }
             Change::Replace { policies } => {
@@ -88,6 +91,7 @@ impl World {
 mod tests {
     use super::*;
     use crate::core::catalogue::furnished;
+    use crate::core::model::policy::{LabelSelector, Rule};
 
     fn unknown(state: &State) -> Vec<String> {
         let unknown = state.world.pods.iter().filter(|pod| pod.labels.contains_key(UNKNOWN));
@@ -95,11 +99,25 @@ mod tests {
     }
 
     #[test]
+    fn one_name_is_one_policy_also_where_a_deletion_was_missed() {
+        let named = |name: &str, ingress: Option<Vec<Rule>>| Policy {
+            namespace: "x".to_owned(),
+            name: name.to_owned(),
+            pod_selector: LabelSelector::default(),
+            ingress,
+            egress: None,
+        };
+        let (old, other, new) = (named("p", Some(Vec::new())), named("q", None), named("p", None));
+        let state = State { policies: vec![old, other.clone()], world: World::default() };
+        assert_eq!(state.after(&Change::Apply { policies: vec![new.clone()] }).policies, [other, new]);
+    }
+
+    #[test]
     fn a_namespace_that_is_made_again_has_its_pods_and_none_of_its_policies() {
         let in_namespace = |namespace: &str| Policy {
             namespace: namespace.to_owned(),
             name: "p".to_owned(),
-            pod_selector: crate::core::model::policy::LabelSelector::default(),
+            pod_selector: LabelSelector::default(),
             ingress: Some(Vec::new()),
             egress: None,
         };
