@@ -3,6 +3,7 @@
 use super::settings::{Gate, UsageError};
 use super::values;
 use crate::exit;
+use crate::report::push::Gateway;
 use crate::report::{self, Outputs, ReportFile, ReportFormat};
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
@@ -14,12 +15,18 @@ pub struct OutputArgs {
     /// What goes to stdout
     #[arg(short, long, value_enum, default_value_t = Form::Pretty, env = "PAPERTIGER_OUTPUT", hide_env = true)]
     output: Form,
-    /// Write a report to a file as well; can be repeated. Formats: json, html, junit, markdown, prometheus
+    /// Write a report to a file as well; can be repeated. Formats: json, html, junit, markdown, prometheus, message
     ///
     /// Markdown is appended to the file that GITHUB_STEP_SUMMARY names as well, where that is set.
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = values::report, env = "PAPERTIGER_REPORT")]
     #[arg(hide_env = true)]
     reports: Vec<ReportFile>,
+    /// Push the metrics of `--report prometheus` to a Pushgateway: http://HOST:PORT
+    ///
+    /// They replace those of the run before, in the group of job `papertiger` or the one that the address names
+    /// (/metrics/job/NAME). The time of the last success has a group of its own.
+    #[arg(long, value_name = "URL", env = "PAPERTIGER_PUSH", hide_env = true)]
+    push: Option<Gateway>,
     /// Colours
     #[arg(long, value_enum, default_value_t = Color::Auto, env = "PAPERTIGER_COLOR", hide_env = true)]
     color: Color,
@@ -84,7 +91,7 @@ enum FailOn {
 impl OutputArgs {
     /// Where the result goes, the event log included.
     pub fn into_settings(self, record: Option<PathBuf>) -> Result<Outputs, UsageError> {
-        let Self { output, reports, color, quiet, verbose } = self;
+        let Self { output, reports, push, color, quiet, verbose } = self;
         let mut paths: Vec<&PathBuf> = reports.iter().map(|report| &report.path).chain(&record).collect();
         paths.sort();
         if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -95,6 +102,7 @@ impl OutputArgs {
         Ok(Outputs {
             stdout: form(output),
             reports,
+            push,
             summary: summary.map(PathBuf::from),
             record,
             color: color.into(),

@@ -1,5 +1,6 @@
 //! `papertiger report FILE`.
 
+use super::run::runtime;
 use crate::cli::{Gate, UsageError};
 use crate::core::verdict::judge;
 use crate::exit::ExitStatus;
@@ -16,7 +17,7 @@ pub(super) fn run((path, outputs, gate): (PathBuf, Outputs, Gate)) -> anyhow::Re
     let reporters = Reporters::open(&outputs)?;
     let mut result = judge(&recording.events).with_context(|| wrong(&path))?;
     result.notes.extend(recording.note);
-    reporters.finish(&result)?;
+    runtime()?.block_on(reporters.finish(&result))?;
     let Gate { expect, fail_on } = gate;
     Ok(ExitStatus::of(&result, expect, &fail_on))
 }

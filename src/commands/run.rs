@@ -94,7 +94,7 @@ pub(super) async fn watch<T: Target>(
     }
     running.await.context("the run broke off")?;
     let result = judge(&log)?;
-    reporters.finish(&result)?;
+    reporters.finish(&result).await?;
     let Gate { expect, fail_on } = gate;
     Ok(ExitStatus::of(&result, expect, &fail_on))
 }

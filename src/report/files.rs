@@ -15,6 +15,8 @@ pub struct PendingFile {
 enum Place {
     /// A regular file, or none yet: what is written takes its place at once.
     Beside { temporary: PathBuf, file: File },
+    /// A regular file in a directory that takes no other, such as a mounted one.
+    Within(File),
     /// A pipe or a device: it must not be replaced.
     Itself(File),
     /// Written already.
@@ -42,8 +44,8 @@ impl PendingFile {
             }
             // A link stays a link, and a file that must not be written is not replaced either.
             Ok(_) => {
-                OpenOptions::new().append(true).open(path).map_err(error)?;
-                beside(&fs::canonicalize(path).map_err(error)?).map_err(error)?
+                let file = OpenOptions::new().append(true).open(path).map_err(error)?;
+                beside(&fs::canonicalize(path).map_err(error)?).unwrap_or(Place::Within(file))
             }
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => beside(path).map_err(error)?,
             Err(other) => return Err(error(other)),
@@ -56,8 +58,14 @@ impl PendingFile {
         let written = match &mut self.place {
             Place::Beside { temporary, file } => {
                 let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-                file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(temporary, target))
+                let written = file.write_all(bytes).and_then(|()| file.sync_all());
+                written.and_then(|()| match fs::rename(temporary, &target) {
+                    // A file that something is mounted on stays where it is.
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => fs::write(target, bytes),
+                    renamed => renamed,
+                })
             }
+            Place::Within(file) => file.set_len(0).and_then(|()| file.write_all(bytes)),
             Place::Itself(file) => file.write_all(bytes),
             Place::Done => Ok(()),
         };
@@ -140,6 +148,17 @@ mod tests {
             let error = PendingFile::open(&path).unwrap_err();
             assert_eq!(error.path, path);
         }
+    }
+
+    #[test]
+    fn a_file_whose_directory_takes_no_other_is_written_where_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("message");
+        fs::write(&path, "something longer").unwrap();
+        // A place that root cannot write beside either: the name of the file beside it is taken.
+        fs::create_dir(directory.path().join(format!(".message.{}.tmp", std::process::id()))).unwrap();
+        PendingFile::open(&path).unwrap().write(b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     }
 
     #[test]

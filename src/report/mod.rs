@@ -8,10 +8,12 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod message;
 pub mod page;
 mod phrases;
 pub mod progress;
 pub mod prometheus;
+pub mod push;
 pub mod record;
 mod reporters;
 pub mod terminal;
@@ -28,6 +30,8 @@ pub struct Outputs {
     pub stdout: Form,
     /// Files to write besides.
     pub reports: Vec<ReportFile>,
+    /// The Pushgateway that metrics go to.
+    pub push: Option<push::Gateway>,
     /// A file that Markdown is appended to.
     pub summary: Option<PathBuf>,
     /// Where the event log goes.
@@ -82,11 +86,13 @@ pub enum ReportFormat {
     Markdown,
     /// The text format of Prometheus.
     Prometheus,
+    /// A container's termination message.
+    Message,
 }
 
 impl ReportFormat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Json, Self::Html, Self::Junit, Self::Markdown, Self::Prometheus];
+    pub const ALL: [Self; 6] = [Self::Json, Self::Html, Self::Junit, Self::Markdown, Self::Prometheus, Self::Message];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -96,6 +102,7 @@ impl ReportFormat {
             Self::Junit => "junit",
             Self::Markdown => "markdown",
             Self::Prometheus => "prometheus",
+            Self::Message => "message",
         }
     }
 
@@ -107,6 +114,7 @@ impl ReportFormat {
             Self::Junit => junit::render(result),
             Self::Markdown => markdown::render(result),
             Self::Prometheus => prometheus::render(result),
+            Self::Message => message::render(result),
         }
     }
 }

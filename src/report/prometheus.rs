@@ -14,10 +14,31 @@ use prometheus_client::registry::Registry;
 use std::fmt;
 use std::time::Duration;
 
+/// The media type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The one gauge that outlives the run that it is of.
+const SUCCESS: &str = "last_success_timestamp_seconds";
+
 /// The text.
 pub fn render(result: &RunResult) -> String {
+    encode(gauges(result))
+}
+
+/// The text without the time of the last success, which a run that had none must not take away.
+pub fn render_run(result: &RunResult) -> String {
+    encode(gauges(result).into_iter().filter(|gauge| gauge.name != SUCCESS).collect())
+}
+
+/// The time of the last success alone; `None` where this run is none.
+pub fn render_success(result: &RunResult) -> Option<String> {
+    let success = gauges(result).into_iter().find(|gauge| gauge.name == SUCCESS);
+    success.filter(|gauge| !gauge.samples.is_empty()).map(|gauge| encode(vec![gauge]))
+}
+
+fn encode(gauges: Vec<Gauge>) -> String {
     let mut registry = Registry::with_prefix("papertiger");
-    registry.register_collector(Box::new(Gauges(gauges(result))));
+    registry.register_collector(Box::new(Gauges(gauges)));
     let mut text = String::new();
     // Only a writer can fail, and memory does not.
     let _ = prometheus_text::encode(&mut text, &registry);
@@ -88,7 +109,7 @@ fn gauges(result: &RunResult) -> Vec<Gauge> {
             ended.map(|at| sample(at, [])),
         ),
         gauge(
-            "last_success_timestamp_seconds",
+            SUCCESS,
             "When a run last ended with ENFORCED; left out by a run that did not",
             ended.filter(|_| is_enforced).map(|at| sample(at, [])),
         ),

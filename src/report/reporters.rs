@@ -3,6 +3,7 @@
 use super::files::{Appended, PendingFile, WriteError};
 use super::page::WIDEST;
 use super::progress::Progress;
+use super::push::{Gateway, PushError};
 use super::record::Recorder;
 use super::terminal::{self, Style};
 use super::{Color, Form, Outputs, ReportFile, ReportFormat, json};
@@ -18,6 +19,7 @@ pub struct Reporters {
     stdout: Form,
     style: Style,
     files: Vec<(ReportFormat, PendingFile)>,
+    push: Option<Gateway>,
     summary: Option<Appended>,
     record: Option<Record>,
     progress: Progress,
@@ -39,12 +41,15 @@ pub enum OutputError {
     /// Stdout.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
+    /// A Pushgateway.
+    #[error(transparent)]
+    Push(#[from] PushError),
 }
 
 impl Reporters {
     /// Opens every file, so that a bad path fails before the run.
     pub fn open(outputs: &Outputs) -> Result<Self, OutputError> {
-        let Outputs { stdout, reports, summary, record, color, quiet, verbose } = outputs;
+        let Outputs { stdout, reports, push, summary, record, color, quiet, verbose } = outputs;
         let files = reports
             .iter()
             .map(|ReportFile { format, path }| Ok((*format, PendingFile::open(path)?)))
@@ -57,6 +62,7 @@ impl Reporters {
             stdout: *stdout,
             style: style(*color, *verbose),
             files,
+            push: push.clone(),
             summary: summary.as_deref().map(Appended::open).transpose()?,
             record,
             progress: Progress::new(*quiet, *verbose),
@@ -74,7 +80,7 @@ impl Reporters {
     }
 
     /// Reports the result everywhere; the first failure is returned, after all was tried.
-    pub fn finish(mut self, result: &RunResult) -> Result<(), OutputError> {
+    pub async fn finish(mut self, result: &RunResult) -> Result<(), OutputError> {
         self.progress.finish();
         let mut outcome = write_stdout(&match self.stdout {
             Form::Pretty => terminal::render(result, self.style),
@@ -89,6 +95,9 @@ impl Reporters {
         }
         if let Some(Record { path, failed: Some(source), .. }) = self.record {
             outcome = outcome.and(Err(OutputError::File(WriteError { path, source })));
+        }
+        if let Some(gateway) = self.push {
+            outcome = outcome.and(gateway.push(result).await.map_err(OutputError::from));
         }
         outcome
     }

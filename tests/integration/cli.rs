@@ -51,7 +51,7 @@ fn help_of_report() {
 
 #[test]
 fn wrong_usage_is_code_2_and_says_what_is_accepted() {
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 13] = [
         (&["lab", "--fast"], &["--fast"]),
         (&["lab", "--settle", "60"], &["--settle", "500ms, 2s or 1m30s"]),
         (&["lab", "--settle", "0s"], &["--settle must be at least as long as --hold"]),
@@ -60,6 +60,7 @@ fn wrong_usage_is_code_2_and_says_what_is_accepted() {
         (&["lab", "--size", "17"], &["--size", "1..=16"]),
         (&["lab", "--lanes", "0"], &["--lanes", "1..=32"]),
         (&["lab", "--report", "pdf=x"], &["--report", "there is no format `pdf`; formats: json"]),
+        (&["lab", "--push", "gateway:9091"], &["--push", "write http://HOST:PORT"]),
         (&["lab", "--report", "report.json"], &["write FORMAT=PATH, such as json=report.json"]),
         (&["lab", "--report", "json=a", "--record", "a"], &["a is named twice"]),
         (&["lab", "--case", "a["], &["--case"]),

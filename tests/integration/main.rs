@@ -12,6 +12,7 @@ mod image;
 mod latency;
 mod open;
 mod purity;
+mod push;
 mod readme;
 mod record;
 mod report;

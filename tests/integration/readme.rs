@@ -59,15 +59,25 @@ fn normalised(output: &str) -> Vec<String> {
         timed = line.starts_with("LATENCY") || (timed && !line.trim().is_empty());
         !timed
     });
+    // How many words there were behind the last number of minutes.
+    let mut minutes = 0;
     for word in untimed.flat_map(str::split_whitespace) {
+        let seconds = minutes > 0 && words.len() == minutes + 1;
         let before = words.last_mut();
         let unit = word.trim_end_matches([',', '.', ';', ':', ')']);
         match before {
             Some(before) if before == "lab" && is_run_id(word) => words.push("#".to_owned()),
             Some(before) if ["ms", "s", "min"].contains(&unit) && is_number(before) => {
                 *before = if before.starts_with('(') { "(#" } else { "#" }.to_owned();
+                // 1 min 40 s is one time.
+                if unit == "s" && seconds {
+                    words.truncate(minutes - 1);
+                }
                 // 999 ms here may be 1.0 s there.
                 words.push(format!("time{}", &word[unit.len()..]));
+                if unit == "min" {
+                    minutes = words.len();
+                }
             }
             // A faster machine attempts more; one with a single processor has fewer lanes.
             Some(before) if ["times", "lanes"].contains(&unit) && is_number(before) => {
@@ -156,8 +166,8 @@ fn runs_differ_in_their_ids_and_times_alone() {
     let one = "  lab k3x9qa · settle 5 s · took 14.2 s\n ENFORCED x 5 of 5  84.3 ms";
     let other = "  lab 000000 · settle 5 s ·\n  took 1,009 ms\n ENFORCED x 5 of 5  1.2 s";
     assert_eq!(normalised(one), normalised(other));
-    let one = "12 lanes: 10.129.0.7 on n1 → [fd00:10:96::f]:81 on n2 seen: connected 4 times over 4.9 s";
-    let other = "6 lanes: 10.129.0.12 on n1 → [fd00:10:96::6]:81 on n2 seen: connected 5 times over 4.8 s";
+    let one = "12 lanes: 10.129.0.7 on n1 → [fd00:10:96::f]:81 on n2 seen: connected 4 times over 1 min 37 s, then";
+    let other = "6 lanes: 10.129.0.12 on n1 → [fd00:10:96::6]:81 on n2 seen: connected 5 times over 4.8 s, then";
     assert_ne!(normalised(one), normalised(&other.replace(":81", ":80")));
     assert_eq!(normalised(one), normalised(other));
     let one = "  lab k3x9qa · settle 5 s · took 14.2 s\n ENFORCED x 5 of 5  84.3 ms";

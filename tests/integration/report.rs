@@ -4,6 +4,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod message;
 mod prometheus;
 pub(crate) mod runs;
 
