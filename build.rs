@@ -47,9 +47,7 @@ fn carry() -> Result<(), String> {
         if libraries.join(target).is_dir() {
             let file = format!("papertiger-agent-{name}");
             write(&out.join(&file), &build_agent(target, &out)?)?;
-            list.push_str(&format!(
-                "    CarriedAgent {{ arch: Arch::{variant}, executable: include_bytes!(\"{file}\") }},\n"
-            ));
+            list.push_str(&format!("    Executable {{ arch: Arch::{variant}, bytes: include_bytes!(\"{file}\") }},\n"));
         }
     }
     list.push_str("]\n");

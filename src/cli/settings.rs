@@ -98,6 +98,8 @@ pub struct ImageSaveSettings {
     pub destination: Destination,
     /// What the image is called there.
     pub name: image::Name,
+    /// The executables that it holds instead of the agents that are carried.
+    pub executables: Vec<PathBuf>,
 }
 
 /// Where something goes that is no report.

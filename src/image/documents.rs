@@ -1,6 +1,6 @@
 //! The JSON documents of an image, as the OCI image specification 1.1 has them; of each, the fields that are used.
 
-use super::{Digest, EXECUTABLE};
+use super::Digest;
 use crate::carried::Arch;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ impl<'a> Manifest<'a> {
 }
 
 impl<'a> Config<'a> {
-    pub(super) fn new(arch: Arch, layer: &'a Digest) -> Self {
+    pub(super) fn new(arch: Arch, file: &str, layer: &'a Digest) -> Self {
         let labels = [
             ("org.opencontainers.image.title", env!("CARGO_PKG_NAME")),
             ("org.opencontainers.image.description", env!("CARGO_PKG_DESCRIPTION")),
@@ -141,12 +141,7 @@ impl<'a> Config<'a> {
             created: CREATED,
             architecture,
             os,
-            config: Execution {
-                user: USER,
-                env: ["PATH=/"],
-                entrypoint: [format!("/{EXECUTABLE}")],
-                labels: labels.into(),
-            },
+            config: Execution { user: USER, env: ["PATH=/"], entrypoint: [format!("/{file}")], labels: labels.into() },
             rootfs: RootFs { r#type: "layers", diff_ids: [layer] },
             history: [History { created: CREATED, created_by: "papertiger image save" }],
         }

@@ -1,6 +1,6 @@
-//! papertiger's own image: the agents that it carries, as container runtimes and registries want them.
+//! papertiger's own image: the agents that it carries, or papertiger itself, as container runtimes and registries want it.
 //!
-//! Nothing here reads a clock, a file or the environment: the same agents make the same image, to the byte.
+//! Nothing here reads a clock, a file or the environment: the same executables make the same image, to the byte.
 
 mod archive;
 mod digest;
@@ -15,14 +15,20 @@ pub use digest::Digest;
 pub use documents::{Descriptor, Platform};
 pub use name::{Name, NameError};
 
-use crate::carried::CarriedAgent;
+use crate::carried::Executable;
 use documents::{Config, Index, Manifest, media_type};
 use serde::Serialize;
 use std::io::{self, Write};
 use tarball::Tarball;
 
-/// The agent's file in the image.
-pub const EXECUTABLE: &str = "papertiger-agent";
+/// What an image starts, which is the one file in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The agent alone, for probe pods.
+    Agent,
+    /// All of papertiger, which is an agent too where it is told to be.
+    Papertiger,
+}
 
 /// An image for one or more architectures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +48,14 @@ pub struct Blob {
 }
 
 impl Image {
-    /// The image of these agents: for each architecture one layer with one file, started as nobody.
-    pub fn of(agents: &[CarriedAgent]) -> io::Result<Self> {
+    /// The image of a program for each architecture that there is an executable of: one layer with one file, started as
+    /// nobody.
+    pub fn of(program: Program, executables: &[Executable<'_>]) -> io::Result<Self> {
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
-        for CarriedAgent { arch, executable } in agents {
-            let layer = Blob::new(media_type::LAYER, layer(executable)?);
-            let config = Blob::document(media_type::CONFIG, &Config::new(*arch, &layer.descriptor.digest))?;
+        let file = program.file();
+        for Executable { arch, bytes } in executables {
+            let layer = Blob::new(media_type::LAYER, layer(file, bytes)?);
+            let config = Blob::document(media_type::CONFIG, &Config::new(*arch, file, &layer.descriptor.digest))?;
             let manifest = Blob::document(media_type::MANIFEST, &Manifest::new(&config.descriptor, &layer.descriptor))?;
             manifests.push(manifest.descriptor.clone().on(*arch));
             blobs.extend([layer, config, manifest]);
@@ -74,6 +82,16 @@ impl Image {
     }
 }
 
+impl Program {
+    /// Its file in the image.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Agent => "papertiger-agent",
+            Self::Papertiger => "papertiger",
+        }
+    }
+}
+
 impl Blob {
     fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
         Self { descriptor: Descriptor::new(media_type, &bytes), bytes }
@@ -85,8 +103,8 @@ impl Blob {
 }
 
 /// A layer that holds an executable alone, uncompressed: what a compressor makes of it may change with its version.
-fn layer(executable: &[u8]) -> io::Result<Vec<u8>> {
+fn layer(file: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut layer = Tarball::new(Vec::new());
-    layer.file(EXECUTABLE, 0o555, executable)?;
+    layer.file(file, 0o555, bytes)?;
     layer.finish()
 }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
 
-const AGENTS: [CarriedAgent; 2] = [
-    CarriedAgent { arch: Arch::Amd64, executable: b"an executable" },
-    CarriedAgent { arch: Arch::Arm64, executable: b"another executable" },
+const AGENTS: [Executable<'static>; 2] = [
+    Executable { arch: Arch::Amd64, bytes: b"an executable" },
+    Executable { arch: Arch::Arm64, bytes: b"another executable" },
 ];
 
 /// An entry of a tar.
@@ -67,7 +67,7 @@ fn entries(tar: &[u8]) -> Vec<Entry> {
 
 fn archive() -> Vec<u8> {
     let mut archive = Vec::new();
-    Image::of(&AGENTS).unwrap().write_archive(&"papertiger:1".parse().unwrap(), &mut archive).unwrap();
+    Image::of(Program::Agent, &AGENTS).unwrap().write_archive(&"papertiger:1".parse().unwrap(), &mut archive).unwrap();
     archive
 }
 
@@ -116,7 +116,7 @@ fn the_archive_names_one_image_for_every_architecture() {
 fn every_descriptor_is_that_of_its_blob_and_no_blob_is_without() {
     let layout = Layout::of(&archive());
     let mut reached = 1;
-    for (manifest, CarriedAgent { arch, executable }) in layout.manifests().iter().zip(AGENTS) {
+    for (manifest, Executable { arch, bytes: executable }) in layout.manifests().iter().zip(AGENTS) {
         let manifest = layout.document(manifest);
         let config = layout.document(&manifest["config"]);
         assert_eq!(config["architecture"], arch.name());
@@ -124,7 +124,7 @@ fn every_descriptor_is_that_of_its_blob_and_no_blob_is_without() {
         assert_eq!(manifest["layers"].as_array().unwrap().len(), 1);
         let layer = entries(layout.blob(&manifest["layers"][0]));
         assert_eq!(layer.len(), 1);
-        assert_eq!(layer[0].path, EXECUTABLE);
+        assert_eq!(layer[0].path, Program::Agent.file());
         assert_eq!(layer[0].header.mode().unwrap(), 0o555);
         assert!(layer[0].header.entry_type().is_file());
         assert_eq!(layer[0].bytes, executable);
@@ -154,7 +154,7 @@ fn a_container_starts_the_agent_as_nobody() {
 
 #[test]
 fn blobs_come_after_those_that_they_name() {
-    let image = Image::of(&AGENTS).unwrap();
+    let image = Image::of(Program::Agent, &AGENTS).unwrap();
     let blobs = image.blobs();
     assert_eq!(blobs.last().unwrap().descriptor, *image.index());
     for (position, blob) in blobs.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! `papertiger image save`. What an archive holds is tested beside the code; here it is whether it arrives.
 
 use crate::common::papertiger;
-use papertiger::carried::{self, Arch};
-use papertiger::image::Image;
+use papertiger::carried::{self, Arch, Executable};
+use papertiger::image::{Image, Program};
 use std::fs::File;
 use std::path::Path;
 use std::process::Output;
@@ -17,7 +17,7 @@ fn text(bytes: &[u8]) -> &str {
 
 fn archive(name: &str) -> Vec<u8> {
     let mut archive = Vec::new();
-    let image = Image::of(carried::agents()).unwrap();
+    let image = Image::of(Program::Agent, carried::agents()).unwrap();
     image.write_archive(&name.parse().unwrap(), &mut archive).unwrap();
     archive
 }
@@ -53,7 +53,7 @@ fn an_image_is_saved_under_a_name() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
         let expected = archive(name);
         assert!(std::fs::read(&path).unwrap() == expected, "{name}");
-        let digest = Image::of(carried::agents()).unwrap().index().digest.clone();
+        let digest = Image::of(Program::Agent, carried::agents()).unwrap().index().digest.clone();
         let archs: Vec<Arch> = carried::agents().iter().map(|agent| agent.arch).collect();
         let (archs, size) = (carried::list(&archs), expected.len());
         assert_eq!(
@@ -104,4 +104,54 @@ fn a_wrong_name_is_code_2() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("--tag") && stderr.contains("write NAME:TAG, such as papertiger:1"), "{stderr}");
+}
+
+/// An executable with nothing in it but its headers.
+fn executable(machine: u16) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend([2u16, machine].iter().flat_map(|half| half.to_le_bytes()));
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend([0u64, 64, 0].iter().flat_map(|word| word.to_le_bytes()));
+    bytes.extend(0u32.to_le_bytes());
+    bytes.extend([64u16, 56, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    bytes.extend(1u32.to_le_bytes());
+    bytes.resize(bytes.len() + 52, 0);
+    bytes
+}
+
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+
+#[test]
+fn an_image_holds_the_executables_that_it_is_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("arm"), executable(AARCH64)).unwrap();
+    std::fs::write(at("intel"), executable(X86_64)).unwrap();
+    let named = |name: &str| format!("--executable={}", at(name).display());
+    let output = save(&at("image.tar"), &[&named("arm"), &named("intel"), "--tag=papertiger:1"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert!(text(&output.stdout).contains("architectures  amd64, arm64\n"), "{}", text(&output.stdout));
+    let (arm, intel) = (executable(AARCH64), executable(X86_64));
+    let both = [intel.as_slice(), &arm].map(|bytes| Executable::read(bytes).unwrap());
+    let mut expected = Vec::new();
+    let image = Image::of(Program::Papertiger, &both).unwrap();
+    image.write_archive(&"docker.io/library/papertiger:1".parse().unwrap(), &mut expected).unwrap();
+    assert!(std::fs::read(at("image.tar")).unwrap() == expected);
+
+    std::fs::write(at("script"), "#!/bin/sh\n").unwrap();
+    let this = env!("CARGO_BIN_EXE_papertiger");
+    for (files, words) in [
+        (vec![named("missing")], "cannot use the executable"),
+        (vec![named("script")], "it is no 64-bit executable for Linux"),
+        (vec![format!("--executable={this}")], "it is linked dynamically; build it with `--target "),
+        (vec![named("arm"), named("arm")], "two of the executables are for arm64"),
+    ] {
+        let more: Vec<&str> = files.iter().map(String::as_str).collect();
+        let output = save(&at("none.tar"), &more);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{files:?}");
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+        assert!(!at("none.tar").exists());
+    }
 }

@@ -11,7 +11,7 @@ const FALLBACK: &str = "registry.k8s.io/pause:3.10";
 /// The agent that papertiger carries for an architecture, by the name that a node has for it.
 pub(super) fn executable(arch: &str) -> Option<&'static [u8]> {
     let arch = arch.parse::<Arch>().ok()?;
-    carried::agent(arch).ok().map(|agent| agent.executable)
+    carried::agent(arch).ok().map(|agent| agent.bytes)
 }
 
 /// The program of a run's probe pods. `assigns_users` says whether the platform gives pods their user ids.
