@@ -8,6 +8,7 @@ pub mod completions;
 pub mod diff;
 pub mod image;
 pub mod lab;
+pub mod manifests;
 mod output;
 pub mod report;
 mod run;
@@ -18,8 +19,8 @@ pub mod version;
 
 pub use output::{Form, GateArgs, OutputArgs};
 pub use settings::{
-    CleanupSettings, Destination, Gate, ImageSaveSettings, LabSettings, Profile, RunChoice, RunSettings, UsageError,
-    VerifySettings,
+    CleanupSettings, Destination, Gate, ImageSaveSettings, LabSettings, ManifestsSettings, Profile, RunChoice,
+    RunSettings, UsageError, VerifySettings,
 };
 
 use clap::{Parser, Subcommand};
@@ -65,6 +66,10 @@ pub enum Command {
     /// Save papertiger's own image as a file
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Print a CronJob that runs papertiger, with the rights that it needs
+    ///
+    /// The objects of manifests/base, with your image, namespace and schedule. For kustomize take that directory.
+    Manifests(manifests::ManifestsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page (roff)

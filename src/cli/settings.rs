@@ -102,6 +102,21 @@ pub struct ImageSaveSettings {
     pub executables: Vec<PathBuf>,
 }
 
+/// What is filled into the manifests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestsSettings {
+    /// The image that the CronJob runs.
+    pub image: String,
+    /// The namespace that it runs in.
+    pub namespace: String,
+    /// When, as five fields of cron.
+    pub schedule: String,
+    /// The Pushgateway that metrics go to.
+    pub push: Option<String>,
+    /// More flags of `verify`.
+    pub flags: Vec<String>,
+}
+
 /// Where something goes that is no report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {

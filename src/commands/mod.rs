@@ -9,6 +9,7 @@ mod diff;
 mod image;
 mod lab;
 mod man;
+mod manifests;
 mod report;
 mod run;
 mod verify;
@@ -31,6 +32,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => diff::run(args),
         Command::Cases(command) => cases::run(command),
         Command::Image(command) => image::run(command),
+        Command::Manifests(args) => {
+            args.into_settings().map_err(|error| usage("manifests", &error)).and_then(manifests::run)
+        }
         Command::Completions(args) => completions::run(&args),
         Command::Man => man::run(),
         Command::Version(args) => version::run(args),

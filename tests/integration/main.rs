@@ -10,6 +10,7 @@ mod endings;
 mod exam;
 mod image;
 mod latency;
+mod manifests;
 mod open;
 mod purity;
 mod push;

@@ -24,7 +24,7 @@ fn texts<'a>(rule: &'a Value, list: &str) -> Vec<&'a str> {
 }
 
 /// Every right that a ClusterRole grants, in the words of the code's own rights.
-fn granted(role: &Value) -> Vec<String> {
+pub(crate) fn granted(role: &Value) -> Vec<String> {
     let mut granted = Vec::new();
     for rule in role["rules"].as_array().unwrap() {
         // Anything else would make a rule narrower than it reads here: `resourceNames`, for example.

@@ -1,0 +1,54 @@
+//! `papertiger manifests`.
+
+use super::settings::ManifestsSettings;
+use crate::report::push::Gateway;
+
+const AFTER: &str = "\
+Every flag has a variable: --schedule is PAPERTIGER_SCHEDULE.
+
+Examples:
+  papertiger manifests --image registry.example/team/papertiger:1 | kubectl apply -f -
+  papertiger manifests --image … --schedule '0 * * * *' -- --profile quick
+
+The image must hold all of papertiger: see `papertiger image save --executable`.";
+
+/// What to fill in.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub struct ManifestsArgs {
+    /// The image that the CronJob runs
+    #[arg(long, value_name = "REF", default_value = super::image::DEFAULT_TAG, env = "PAPERTIGER_IMAGE", hide_env = true)]
+    image: String,
+    /// The namespace that it runs in
+    #[arg(long, value_name = "NAME", default_value = "papertiger", env = "PAPERTIGER_NAMESPACE", hide_env = true)]
+    #[arg(value_parser = namespace)]
+    namespace: String,
+    /// When, as five fields of cron
+    #[arg(long, value_name = "CRON", default_value = "17 5 * * *", env = "PAPERTIGER_SCHEDULE", hide_env = true)]
+    schedule: String,
+    /// The Pushgateway that metrics go to: http://HOST:PORT
+    #[arg(long, value_name = "URL", env = "PAPERTIGER_PUSH", hide_env = true)]
+    push: Option<String>,
+    /// More flags of `papertiger verify`
+    #[arg(last = true, value_name = "FLAGS")]
+    flags: Vec<String>,
+}
+
+impl ManifestsArgs {
+    /// What is to be filled in.
+    pub fn into_settings(self) -> Result<ManifestsSettings, super::UsageError> {
+        let Self { image, namespace, schedule, push, flags } = self;
+        if let Some(url) = &push {
+            url.parse::<Gateway>().map_err(|error| super::UsageError::new(format!("--push: {error}")))?;
+        }
+        Ok(ManifestsSettings { image, namespace, schedule, push, flags })
+    }
+}
+
+/// A name that a namespace can have (RFC 1123).
+fn namespace(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name =
+        (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if is_name { Ok(text.to_owned()) } else { Err("write lower case letters, digits and `-`, 63 at most".to_owned()) }
+}
