@@ -1,7 +1,7 @@
 //! `papertiger manifests`.
 
 use super::settings::ManifestsSettings;
-use crate::report::push::Gateway;
+use crate::report::push::{Gateway, ParseGatewayError};
 
 const AFTER: &str = "\
 Every flag has a variable: --schedule is PAPERTIGER_SCHEDULE.
@@ -27,7 +27,7 @@ pub struct ManifestsArgs {
     #[arg(long, value_name = "CRON", default_value = "17 5 * * *", env = "PAPERTIGER_SCHEDULE", hide_env = true)]
     schedule: String,
     /// The Pushgateway that metrics go to: http://HOST:PORT
-    #[arg(long, value_name = "URL", env = "PAPERTIGER_PUSH", hide_env = true)]
+    #[arg(long, value_name = "URL", value_parser = gateway, env = "PAPERTIGER_PUSH", hide_env = true)]
     push: Option<String>,
     /// More flags of `papertiger verify`
     #[arg(last = true, value_name = "FLAGS")]
@@ -36,13 +36,15 @@ pub struct ManifestsArgs {
 
 impl ManifestsArgs {
     /// What is to be filled in.
-    pub fn into_settings(self) -> Result<ManifestsSettings, super::UsageError> {
+    pub fn into_settings(self) -> ManifestsSettings {
         let Self { image, namespace, schedule, push, flags } = self;
-        if let Some(url) = &push {
-            url.parse::<Gateway>().map_err(|error| super::UsageError::new(format!("--push: {error}")))?;
-        }
-        Ok(ManifestsSettings { image, namespace, schedule, push, flags })
+        ManifestsSettings { image, namespace, schedule, push, flags }
     }
+}
+
+/// A Pushgateway's address, as it was written: `verify` is told the password, too.
+fn gateway(text: &str) -> Result<String, ParseGatewayError> {
+    text.parse::<Gateway>().map(|_| text.to_owned())
 }
 
 /// A name that a namespace can have (RFC 1123).

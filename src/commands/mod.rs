@@ -32,9 +32,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => diff::run(args),
         Command::Cases(command) => cases::run(command),
         Command::Image(command) => image::run(command),
-        Command::Manifests(args) => {
-            args.into_settings().map_err(|error| usage("manifests", &error)).and_then(manifests::run)
-        }
+        Command::Manifests(args) => manifests::run(args.into_settings()),
         Command::Completions(args) => completions::run(&args),
         Command::Man => man::run(),
         Command::Version(args) => version::run(args),

@@ -3,13 +3,10 @@
 use super::phase::Goal;
 use crate::core::event::{Cell, RunSettings};
 use crate::core::oracle::Answer;
-use crate::core::verdict::seen::{Attempts, LOSS_SAMPLE, Quorum};
+use crate::core::verdict::seen::{Attempts, HARDLY_LOSS, LOSS_SAMPLE, Quorum};
 
 /// How many failures in a row make an allowed flow that connected before look blocked now.
 pub(super) const RELAPSE: u32 = 10;
-
-/// So many failures in a row are hardly ever loss.
-const TURNED: u32 = 3;
 
 /// How the cells of a phase stand.
 pub(super) struct Standing {
@@ -63,17 +60,17 @@ impl Sheet<'_> {
                 Answer::Deny => {
                     if let Some(leak) = attempts.last_through_us() {
                         since_us = since_us.max(leak);
-                        leaks += usize::from(attempts.stopped().count < TURNED);
+                        leaks += usize::from(attempts.stopped().count < HARDLY_LOSS);
                     }
                 }
                 Answer::Allow => {
-                    since_us = since_us.max(attempts.first_through_us().unwrap_or(self.accepted_us));
-                    let never = attempts.first_through_us().is_none();
-                    overblocked += usize::from(never || attempts.stopped().count >= RELAPSE);
+                    let (first_us, stopped) = (attempts.first_through_us(), attempts.stopped());
+                    since_us = since_us.max(first_us.unwrap_or(self.accepted_us));
+                    overblocked += usize::from(first_us.is_none() || stopped.count >= RELAPSE);
                     let quorum = Quorum::overblock(self.baseline.get(index).map_or(attempts, Attempts::of));
-                    let failing = never || attempts.stopped().count > 0;
+                    let failing = first_us.is_none() || stopped.count > 0;
                     let untried = attempts.last_us() < turned_us;
-                    undecided += usize::from(untried || (failing && !quorum.met_by(attempts.stopped())));
+                    undecided += usize::from(untried || (failing && !quorum.met_by(stopped)));
                 }
                 Answer::Undefined(_) => {}
             }
@@ -116,7 +113,7 @@ impl Sheet<'_> {
 /// When a flow that got through ceased to, for sure.
 fn turned_us(attempts: Attempts<'_>) -> Option<u64> {
     let stopped = attempts.stopped();
-    (attempts.first_through_us().is_some() && stopped.count >= TURNED).then_some(stopped.first_us)
+    (attempts.first_through_us().is_some() && stopped.count >= HARDLY_LOSS).then_some(stopped.first_us)
 }
 
 /// Whether a baseline tells that a flow connects, and that it does not lose too much.

@@ -41,7 +41,7 @@ pub(crate) fn granted(role: &Value) -> Vec<String> {
     granted
 }
 
-fn asked(rights: &[Right]) -> Vec<String> {
+pub(crate) fn asked(rights: &[Right]) -> Vec<String> {
     let mut asked: Vec<String> = rights.iter().map(ToString::to_string).collect();
     asked.sort();
     asked

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 pub(super) struct CaseRun<'a> {
     pub(super) started: &'a CaseStarted,
     /// What the cases before it have changed and undone in its lane.
-    pub(super) earlier: Vec<Change>,
+    pub(super) earlier: Vec<&'a Change>,
     pub(super) phases: Vec<&'a PhaseEnded>,
     /// Why it could not be finished.
     pub(super) abandoned: Option<&'a str>,
@@ -85,7 +85,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn new(run: &'a CaseRun<'a>, settings: &RunSettings) -> Self {
         let started = run.started;
         let experiment = Experiment {
-            earlier: run.earlier.clone(),
+            earlier: run.earlier.iter().copied().cloned().collect(),
             world: started.world.clone(),
             steps: started.steps.clone(),
             removal: started.removal.clone(),

@@ -1,13 +1,10 @@
 //! What was right for a whole hold and then wrong again, without any change.
 
 use super::foreign::seconds;
-use super::seen::{Attempts, Quorum, Stopped};
+use super::seen::{Attempts, HARDLY_LOSS, Quorum, Stopped};
 use crate::core::event::Cell;
 use crate::core::model::observation::{Signal, Streak};
 use crate::core::oracle::Answer;
-
-/// So many unanswered attempts in a row after a leak say that it is over.
-const OVER: u32 = 3;
 
 /// How a cell was wrong after everything had held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +57,7 @@ fn leak(cell: &Cell, held_us: u64) -> Option<String> {
     let first_us = answered.chain(arrived).filter(|us| *us > held_us).min().unwrap_or(last_us);
     let stopped = attempts.stopped();
     let flow = &cell.flow;
-    Some(if stopped.count >= OVER {
+    Some(if stopped.count >= HARDLY_LOSS {
         let (from, to) = (seconds(first_us), seconds(stopped.first_us.max(last_us)));
         format!("{flow} was blocked for a whole hold, then got through without any change from {from} to {to}")
     } else {

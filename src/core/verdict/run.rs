@@ -131,7 +131,7 @@ impl<'a> Log<'a> {
                 }
                 Event::CaseStarted(started) => {
                     let earlier = log.cases.iter().map(|case| case.started).filter(|case| case.lane == started.lane);
-                    let earlier = earlier.flat_map(|case| case.steps.iter().chain([&case.removal])).cloned().collect();
+                    let earlier = earlier.flat_map(|case| case.steps.iter().chain([&case.removal])).collect();
                     log.cases.push(CaseRun { earlier, ..CaseRun::began(started, *at_us) });
                 }
                 Event::PhaseEnded(ended) => {

@@ -18,8 +18,8 @@ const MAX_LOSS: f64 = 0.2;
 /// Attempts that must have been made before a share of lost ones says anything.
 pub const LOSS_SAMPLE: u32 = 5;
 
-/// So many failures before the first success are hardly ever loss.
-const COMING_UP: u32 = 3;
+/// So many failures in a row are hardly ever loss: it was not there yet, or is no more.
+pub const HARDLY_LOSS: u32 = 3;
 
 /// How likely a whole run may be to call a flow blocked by chance, over its cells: 1 in 10,000 over 10,000 cells.
 const CHANCE_PER_CELL: f64 = 1e-8;
@@ -118,7 +118,7 @@ impl<'a> Attempts<'a> {
         let up_us = self.through().map(|streak| streak.first_us).min().unwrap_or(0);
         let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through && streak.last_us < up_us;
         let before: u32 = self.streaks.iter().filter(failed).map(|streak| streak.count).sum();
-        let before = if before >= COMING_UP { before } else { 0 };
+        let before = if before >= HARDLY_LOSS { before } else { 0 };
         Loss { attempts: self.count() - before, failed: self.failed() - before }
     }
 
