@@ -2,10 +2,12 @@
 
 use super::access::AccessArgs;
 use super::settings::{CleanupSettings, RunChoice};
+use crate::target::cluster::GivenNamespaces;
 use clap::builder::BoolishValueParser;
 
 const AFTER: &str = "\
-Only namespaces that carry the label of a run are looked at. Without --run or
+Only namespaces that carry the label of a run are looked at, or, with
+--namespaces, what carries it in these. Without --run or
 --all only those of runs that have expired are removed: a run that is at work
 stays undisturbed.
 
@@ -19,6 +21,9 @@ Exit codes:
 pub struct CleanupArgs {
     #[command(flatten)]
     access: AccessArgs,
+    /// In these namespaces, which stay: those that `verify --namespaces` was given
+    #[arg(long, value_name = "X,Y,Z", env = "PAPERTIGER_NAMESPACES", hide_env = true)]
+    namespaces: Option<GivenNamespaces>,
     /// Of this run, whether or not it has expired
     #[arg(long, value_name = "ID", env = "PAPERTIGER_RUN", hide_env = true, conflicts_with = "all")]
     run: Option<String>,
@@ -30,12 +35,12 @@ pub struct CleanupArgs {
 impl CleanupArgs {
     /// What is to be removed.
     pub fn into_settings(self) -> CleanupSettings {
-        let Self { access, run, all } = self;
+        let Self { access, namespaces, run, all } = self;
         let runs = match (run, all) {
             (Some(run), _) => RunChoice::One(run),
             (None, true) => RunChoice::All,
             (None, false) => RunChoice::Expired,
         };
-        CleanupSettings { access: access.into_settings(), runs }
+        CleanupSettings { access: access.into_settings(), namespaces, runs }
     }
 }

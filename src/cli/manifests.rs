@@ -2,6 +2,7 @@
 
 use super::settings::ManifestsSettings;
 use crate::report::push::{Gateway, ParseGatewayError};
+use crate::target::cluster::GivenNamespaces;
 
 const AFTER: &str = "\
 Every flag has a variable: --schedule is PAPERTIGER_SCHEDULE.
@@ -9,6 +10,8 @@ Every flag has a variable: --schedule is PAPERTIGER_SCHEDULE.
 Examples:
   papertiger manifests --image registry.example/team/papertiger:1 | kubectl apply -f -
   papertiger manifests --image … --schedule '0 * * * *' -- --profile quick
+  papertiger manifests --image … --namespaces team-x,team-y,team-z
+      The least rights: Roles in three namespaces, and a look at the nodes.
 
 The image must hold all of papertiger: see `papertiger image save --executable`.";
 
@@ -23,6 +26,9 @@ pub struct ManifestsArgs {
     #[arg(long, value_name = "NAME", default_value = "papertiger", env = "PAPERTIGER_NAMESPACE", hide_env = true)]
     #[arg(value_parser = namespace)]
     namespace: String,
+    /// Three namespaces for probe pods, the only ones that it has rights in [default: it makes its own]
+    #[arg(long, value_name = "X,Y,Z", env = "PAPERTIGER_NAMESPACES", hide_env = true)]
+    namespaces: Option<GivenNamespaces>,
     /// When, as five fields of cron
     #[arg(long, value_name = "CRON", default_value = "17 5 * * *", env = "PAPERTIGER_SCHEDULE", hide_env = true)]
     schedule: String,
@@ -37,8 +43,8 @@ pub struct ManifestsArgs {
 impl ManifestsArgs {
     /// What is to be filled in.
     pub fn into_settings(self) -> ManifestsSettings {
-        let Self { image, namespace, schedule, push, flags } = self;
-        ManifestsSettings { image, namespace, schedule, push, flags }
+        let Self { image, namespace, namespaces, schedule, push, flags } = self;
+        ManifestsSettings { image, namespace, namespaces, schedule, push, flags }
     }
 }
 

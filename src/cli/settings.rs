@@ -3,7 +3,7 @@
 use crate::exit::{Expect, FailOn};
 use crate::image;
 use crate::report::Outputs;
-use crate::target::cluster::{Access, NodeChoice};
+use crate::target::cluster::{Access, GivenNamespaces, NodeChoice};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub struct VerifySettings {
     pub image: Option<String>,
     /// A secret for pulling it.
     pub pull_secret: Option<String>,
+    /// Somebody else's namespaces to work in.
+    pub namespaces: Option<GivenNamespaces>,
     /// Whether everything is left in the cluster at the end.
     pub keep: bool,
     /// Whether only to print what would be created.
@@ -76,6 +78,8 @@ pub struct VerifySettings {
 pub struct CleanupSettings {
     /// Which cluster, and as whom.
     pub access: Access,
+    /// The namespaces that are looked into; `None` looks for those of runs.
+    pub namespaces: Option<GivenNamespaces>,
     /// Whose remains.
     pub runs: RunChoice,
 }
@@ -109,6 +113,8 @@ pub struct ManifestsSettings {
     pub image: String,
     /// The namespace that it runs in.
     pub namespace: String,
+    /// The namespaces that its probe pods go into; `None` lets it make some.
+    pub namespaces: Option<GivenNamespaces>,
     /// When, as five fields of cron.
     pub schedule: String,
     /// The Pushgateway that metrics go to.

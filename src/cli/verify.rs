@@ -2,8 +2,8 @@
 
 use super::access::AccessArgs;
 use super::run::RunArgs;
-use super::settings::{UsageError, VerifySettings};
-use crate::target::cluster::NodeChoice;
+use super::settings::{RunSettings, UsageError, VerifySettings};
+use crate::target::cluster::{GivenNamespaces, NodeChoice};
 use clap::builder::BoolishValueParser;
 
 const AFTER: &str = "\
@@ -20,9 +20,10 @@ Every flag has a variable: --fail-on is PAPERTIGER_FAIL_ON. Of flags that can
 be repeated it holds one value; of --tolerate and --fail-on a list, separated
 by commas.
 
-Everything that is created stands in namespaces of its own, `papertiger-…`,
-carries the run's label and its expiry, and is removed at the end. Nothing else
-in the cluster is changed, and nothing is executed in a pod.
+Everything that is created stands in namespaces of its own, `papertiger-…`, or
+in those that --namespaces gives, carries the run's label and its expiry, and is
+removed at the end. Nothing else in the cluster is changed, and nothing is
+executed in a pod.
 
 Examples:
   papertiger verify
@@ -66,6 +67,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "[NAMESPACE/]NAME", env = "PAPERTIGER_IMAGE_PULL_SECRET", hide_env = true)]
     #[arg(help_heading = "Cluster", requires = "image")]
     image_pull_secret: Option<String>,
+    /// Three namespaces to work in, which hold nothing else [default: namespaces of its own]
+    #[arg(long, value_name = "X,Y,Z", env = "PAPERTIGER_NAMESPACES", hide_env = true, help_heading = "Cluster")]
+    namespaces: Option<GivenNamespaces>,
     /// Print every object that would be created, and create nothing
     #[arg(long, env = "PAPERTIGER_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
     #[arg(help_heading = "Cluster")]
@@ -82,16 +86,37 @@ pub struct VerifyArgs {
 impl VerifyArgs {
     /// What the run is told to do.
     pub fn into_settings(self) -> Result<VerifySettings, UsageError> {
-        let Self { access, nodes, tolerate, image, image_pull_secret, dry_run, keep, run } = self;
+        let Self { access, nodes, tolerate, image, image_pull_secret, namespaces, dry_run, keep, run } = self;
+        let run = run.into_settings()?;
+        if namespaces.is_some() {
+            check_given(&run, image_pull_secret.as_deref())?;
+        }
         Ok(VerifySettings {
-            run: run.into_settings()?,
+            run,
             access: access.into_settings(),
             nodes,
             tolerate,
             image,
             pull_secret: image_pull_secret,
+            namespaces,
             keep,
             dry_run,
         })
     }
+}
+
+/// What does not go together with given namespaces.
+fn check_given(run: &RunSettings, pull_secret: Option<&str>) -> Result<(), UsageError> {
+    if run.host_probes {
+        return Err(UsageError::new("--host-probes needs a namespace of its own, which --namespaces rules out"));
+    }
+    if run.lanes.is_some_and(|lanes| lanes > 1) {
+        return Err(UsageError::new("--namespaces has room for one lane: leave --lanes out"));
+    }
+    if pull_secret.is_some_and(|name| name.contains('/')) {
+        return Err(UsageError::new(
+            "with --namespaces the secret of --image-pull-secret is not copied: put it into each of them, and write its name alone",
+        ));
+    }
+    Ok(())
 }

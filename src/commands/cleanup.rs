@@ -9,11 +9,11 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 
 pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
-    let CleanupSettings { access, runs } = settings;
+    let CleanupSettings { access, namespaces: given, runs } = settings;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let connection = Connection::open(&access).await?;
-        let found = remains(&connection).await?;
+        let found = remains(&connection, given.as_ref()).await?;
         if let RunChoice::One(run) = &runs
             && !found.iter().any(|remains| remains.run == *run)
         {
@@ -23,6 +23,8 @@ pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
         if found.is_empty() {
             write_stdout(&format!("no run has left anything in {}\n", connection.server))?;
         }
+        // Given namespaces stay.
+        let what = if given.is_some() { "everything in " } else { "" };
         let now = Timestamp::now();
         let mut stuck = Vec::new();
         for remains in found {
@@ -34,8 +36,8 @@ pub(super) fn run(settings: CleanupSettings) -> anyhow::Result<ExitStatus> {
                 RunChoice::Expired => expires.is_none_or(|expires| expires < now),
             };
             if chosen {
-                match remove_run(&connection, &run).await {
-                    Ok(()) => write_stdout(&format!("run {run}: removed {names}\n"))?,
+                match remove_run(&connection, given.as_ref(), &run).await {
+                    Ok(()) => write_stdout(&format!("run {run}: removed {what}{names}\n"))?,
                     // What else there is can still go.
                     Err(error) => stuck.push(error.to_string()),
                 }

@@ -20,12 +20,12 @@ const CANARY: Duration = Duration::from_secs(35);
 const MOST_LANES: usize = 4;
 
 pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
-    let VerifySettings { run, access, nodes, tolerate, image, pull_secret, keep, dry_run } = settings;
+    let VerifySettings { run, access, nodes, tolerate, image, pull_secret, namespaces, keep, dry_run } = settings;
     let (timeout, profile, host_probes) = (run.timeout, run.profile, run.host_probes);
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
     let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
     let run = job.run.clone();
-    let options = ClusterOptions { run, expires, nodes, tolerate, image, pull_secret, keep, host_probes };
+    let options = ClusterOptions { run, expires, nodes, tolerate, image, pull_secret, namespaces, keep, host_probes };
     // A run whose report cannot be written does not begin; a dry run writes none.
     let reporters = if dry_run { None } else { Some(Reporters::open(&outputs)?) };
     let runtime = runtime()?;
@@ -48,6 +48,7 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
             Profile::Standard | Profile::Full => CANARY,
         };
         job.settings.lanes = target.settle_on(lanes.unwrap_or(MOST_LANES));
+        target.tell_of_left_out(&job.cases);
         match reporters {
             Some(reporters) => watch(target, job, reporters, gate, interrupts).await,
             None => print(&target, &job),

@@ -4,7 +4,7 @@ use super::agents::{Agents, Unusable};
 use super::budget::{Reservation, Tries};
 use super::canary::{self, Watch};
 use super::clock::micros;
-use super::lane::Shared;
+use super::lane::{Shared, label_suffix};
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
 use crate::core::catalogue::{Case, Instance, Property};
@@ -79,7 +79,7 @@ pub(super) async fn run<L: Lane>(
     assumptions: Assumptions,
 ) -> Result<Finished, CaseError> {
     assert!(shared.settings.panic_in.as_ref() != Some(&case.id), "told to panic in {}", case.id);
-    let Instance { setup, steps, removal, restore } = case.instantiate(lane.world(), &agents.suffix);
+    let Instance { setup, steps, removal, restore } = case.instantiate(lane.world(), label_suffix(lane, agents));
     for change in &setup {
         lane.apply(change).await?;
     }

@@ -7,9 +7,8 @@ use super::case::{self, Finished};
 use super::clock::Clock;
 use super::settings::Settings;
 use super::turns::Turns;
-use crate::core::catalogue::{Case, Property};
+use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property};
 use crate::core::event::{Event, RunEvent};
-use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
 use std::collections::{BTreeSet, VecDeque};
@@ -202,7 +201,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         while let Some(case) = shared.next() {
-            let finished = match obstacle::<T::Lane>(&case, &agents.speaking(lane.world()), &agents.suffix) {
+            let finished = match obstacle(&case, &lane, &agents) {
                 None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
                 Some(reason) => {
                     shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });
@@ -226,10 +225,19 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
 }
 
 /// Why a case would prove nothing in a lane.
-fn obstacle<L: Lane>(case: &Case, world: &World, suffix: &str) -> Option<String> {
-    let missing = case.property == Some(Property::Kubelet) && !L::KUBELETS;
-    let missing = missing.then(|| "it needs a kubelet on every node, and these have none".to_owned());
-    missing.or_else(|| case.obstacle(world, suffix))
+fn obstacle<L: Lane>(case: &Case, lane: &L, agents: &Agents) -> Option<String> {
+    if case.property == Some(Property::Kubelet) && !L::KUBELETS {
+        return Some("it needs a kubelet on every node, and these have none".to_owned());
+    }
+    if lane.has_given_namespaces() && case.changes_a_namespace() {
+        return Some("it changes a namespace, and those that are given stay as they are".to_owned());
+    }
+    case.obstacle(&agents.speaking(lane.world()), label_suffix(lane, agents))
+}
+
+/// The suffix of a lane's label values.
+pub(super) fn label_suffix<'a, L: Lane>(lane: &L, agents: &'a Agents) -> &'a str {
+    if lane.has_given_namespaces() { LABELS_OF_GIVEN } else { &agents.suffix }
 }
 
 /// Runs a case and tells of its end.

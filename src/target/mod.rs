@@ -96,6 +96,11 @@ pub trait Lane: Send + 'static {
     /// Whether its nodes have kubelets, which probe pods by themselves.
     const KUBELETS: bool = false;
 
+    /// Whether its namespaces are somebody else's, which are never changed and have labels that do not tell lanes apart.
+    fn has_given_namespaces(&self) -> bool {
+        false
+    }
+
     /// The world as it now is: labels as read back, nodes and addresses as given.
     fn world(&self) -> &World;
 

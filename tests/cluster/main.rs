@@ -13,6 +13,7 @@ mod accidents;
 mod audit;
 mod common;
 mod endings;
+mod given;
 mod intruders;
 mod obstacles;
 mod open;

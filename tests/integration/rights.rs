@@ -1,6 +1,6 @@
 //! The roles in docs/rights.md grant what the code asks for, verb by verb: nothing less, and nothing more.
 
-use papertiger::target::cluster::{CLEANUP_RIGHTS, RIGHTS, Right};
+use papertiger::target::cluster::{CLEANUP_RIGHTS, GIVEN_CLEANUP_RIGHTS, GIVEN_RIGHTS, RIGHTS, Right};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,29 +47,35 @@ pub(crate) fn asked(rights: &[Right]) -> Vec<String> {
     asked
 }
 
-/// The ClusterRoles of docs/rights.md, by name.
-fn documented() -> BTreeMap<String, Value> {
+/// The roles of docs/rights.md, by kind and name.
+fn documented() -> BTreeMap<(String, String), Value> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rights.md")).unwrap();
     let roles = blocks(&text).into_iter().map(|block| serde_saphyr::from_str::<Value>(&block).unwrap());
-    let roles = roles.filter(|object| object["kind"] == "ClusterRole");
-    roles.map(|role| (role["metadata"]["name"].as_str().unwrap().to_owned(), role)).collect()
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    roles.map(|role| ((text(&role["kind"]), text(&role["metadata"]["name"])), role)).collect()
 }
 
 #[test]
 fn the_documented_roles_grant_exactly_what_is_asked_for() {
     let roles = documented();
-    assert_eq!(roles.keys().collect::<Vec<_>>(), ["papertiger", "papertiger-cleanup"]);
-    for (name, rights) in [("papertiger", &RIGHTS[..]), ("papertiger-cleanup", &CLEANUP_RIGHTS[..])] {
-        let role = &roles[name];
+    assert_eq!(roles.len(), 3, "{roles:?}");
+    for (kind, name, rights) in [
+        ("ClusterRole", "papertiger", &RIGHTS[..]),
+        ("ClusterRole", "papertiger-cleanup", &CLEANUP_RIGHTS),
+        ("Role", "papertiger", &GIVEN_RIGHTS),
+    ] {
+        let role = &roles[&(kind.to_owned(), name.to_owned())];
         assert_eq!(role["apiVersion"], "rbac.authorization.k8s.io/v1", "{name}");
-        assert_eq!(granted(role), asked(rights), "left: what the ClusterRole {name} grants; right: what is asked for");
+        assert_eq!(granted(role), asked(rights), "left: what the {kind} {name} grants; right: what is asked for");
     }
 }
 
 #[test]
 fn whoever_may_verify_may_clean_up() {
-    let missing: Vec<&Right> = CLEANUP_RIGHTS.iter().filter(|right| !RIGHTS.contains(right)).collect();
-    assert!(missing.is_empty(), "{missing:?}");
+    for (cleanup, verify) in [(&CLEANUP_RIGHTS[..], &RIGHTS[..]), (&GIVEN_CLEANUP_RIGHTS, &GIVEN_RIGHTS)] {
+        let missing: Vec<&Right> = cleanup.iter().filter(|right| !verify.contains(right)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub use file::{AlsoKnownAs, Masked, schema};
 pub use furnish::{furnish, furnished};
 pub use hosts::{HOSTS, add_host_probes, control_port};
 pub use instance::Instance;
+pub use scope::LABELS_OF_GIVEN;
 pub use set::{Catalogue, SelectError};
 pub use template::Template;
 pub use words::{Feature, Profile, Property};

@@ -4,6 +4,7 @@ use super::case::{Action, Case};
 use super::template::Template;
 use super::words::Property;
 use crate::core::fault::{Fault, plan, reading::Reach, reading::Reading};
+use crate::core::model::change::Subject;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
@@ -13,6 +14,19 @@ impl Case {
     pub fn obstacle(&self, world: &World, suffix: &str) -> Option<String> {
         let missing = self.missing_protocol(world).or_else(|| self.missing_host(world));
         missing.or_else(|| self.missing_host_probes(world)).or_else(|| self.blindness(world, suffix))
+    }
+
+    /// Whether it changes the labels of a namespace or makes one again.
+    pub fn changes_a_namespace(&self) -> bool {
+        let relabelled = self.labels.keys();
+        let changed = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Relabel { subject, .. } | Action::Recreate(subject) => Some(subject),
+            Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => None,
+        });
+        relabelled.chain(changed).any(|subject| match subject {
+            Subject::Namespace(_) => true,
+            Subject::Pod(_) => false,
+        })
     }
 
     /// Its flows are of a protocol that nobody can speak.

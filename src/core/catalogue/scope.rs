@@ -6,6 +6,9 @@ use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
 /// The longest logical label value: it leaves room for a suffix within the 63 characters of Kubernetes.
 const LONGEST_VALUE: usize = 40;
 
+/// The suffix of label values where namespaces are given: it has to be known when they are made.
+pub const LABELS_OF_GIVEN: &str = "papertiger";
+
 /// What is wrong with the length of a logical label value.
 pub(super) fn length_error(value: &str) -> Option<String> {
     (value.len() > LONGEST_VALUE).then(|| {

@@ -5,7 +5,7 @@ use super::errors::failed;
 use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
-use crate::core::catalogue::{Case, Property};
+use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property};
 use crate::core::model::change::{Change, guarded};
 use crate::core::model::world::World;
 use crate::target::{LaneNames, TargetError};
@@ -28,8 +28,10 @@ impl ClusterTarget {
         }
         let names = names(0);
         let world = self.world(&names);
-        for case in cases {
-            let instance = case.instantiate(&world, &names.suffix());
+        let given = self.maker.given.is_some();
+        let suffix = if given { LABELS_OF_GIVEN.to_owned() } else { names.suffix() };
+        for case in cases.iter().filter(|case| !(given && case.changes_a_namespace())) {
+            let instance = case.instantiate(&world, &suffix);
             for policy in instance.steps.iter().flat_map(Change::policies) {
                 let namespace = world.namespace(&policy.namespace).map(|n| n.name.as_str()).unwrap_or_default();
                 let object = objects::network_policy(&self.maker.tag, policy, namespace);
@@ -49,7 +51,9 @@ impl ClusterTarget {
         let maker = &self.maker;
         let lane = format!("lane {}", names.lane + 1);
         for namespace in &world.namespaces {
-            append(text, &lane, &objects::namespace(&maker.tag, namespace))?;
+            if maker.given.is_none() {
+                append(text, &lane, &objects::namespace(&maker.tag, namespace))?;
+            }
             let pods: Vec<_> = world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).collect();
             if matches!(maker.style.program, Program::Carried { .. }) {
                 let archs: BTreeSet<&str> = pods.iter().map(|pod| maker.arch(&pod.node)).collect();

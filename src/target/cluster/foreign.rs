@@ -124,8 +124,9 @@ fn kind(
     let kind = format!("{}.{}", resource.kind, resource.group);
     let describe = move |object: &DynamicObject| {
         let lane = object.namespace().and_then(|namespace| lane_of(&namespace, &run));
+        let in_ours = |namespace: String| ours.iter().any(|ours| ours.name == namespace);
         // One in somebody else's namespace concerns nobody here.
-        let elsewhere = object.namespace().is_some() && lane.is_none();
+        let elsewhere = object.namespace().is_some_and(|namespace| lane.is_none() && !in_ours(namespace));
         let pods = (elsewhere || spares(object, &ours)).then(Vec::new);
         ForeignPolicy { lane, object: named(&kind, object), pods, present: true }
     };

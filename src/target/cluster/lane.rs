@@ -119,6 +119,7 @@ impl ClusterLane {
             }
             Subject::Namespace(id) => {
                 let namespace = self.world.namespace(id).ok_or_else(|| unknown(subject))?;
+                self.own(&namespace.name)?;
                 let api = Api::<Namespace>::all(self.client());
                 patch_labels(&api, &namespace.name, &namespace.labels, wanted).await?
             }
@@ -141,6 +142,7 @@ impl ClusterLane {
                 part
             }
             Subject::Namespace(_) => {
+                part.namespaces.iter().try_for_each(|namespace| self.own(&namespace.name))?;
                 let namespaces = Api::<Namespace>::all(self.client());
                 try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, "namespace", &one.name)))
                     .await?;
@@ -159,6 +161,16 @@ impl ClusterLane {
         self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
         Ok(())
+    }
+
+    /// Refuses to change a namespace that is somebody else's.
+    fn own(&self, namespace: &str) -> Result<(), TargetError> {
+        match self.maker.given {
+            None => Ok(()),
+            Some(_) => {
+                Err(failed(format!("changing the namespace {namespace}"), "it is given, and is to stay as it is"))
+            }
+        }
     }
 
     fn object(&self, policy: &Policy, namespace: &str) -> Result<NetworkPolicy, TargetError> {
@@ -236,6 +248,10 @@ impl Lane for ClusterLane {
 
     const KUBELETS: bool = true;
 
+    fn has_given_namespaces(&self) -> bool {
+        self.maker.given.is_some()
+    }
+
     fn world(&self) -> &World {
         &self.world
     }
@@ -268,6 +284,12 @@ impl Lane for ClusterLane {
         if self.keep {
             return Ok(());
         }
-        remove::begin(&self.maker.client, self.world.namespaces.into_iter().map(|namespace| namespace.name)).await
+        match &self.maker.given {
+            None => {
+                let names = self.world.namespaces.into_iter().map(|namespace| namespace.name);
+                remove::begin(&self.maker.client, names).await
+            }
+            Some(given) => given.begin_removal(&self.maker.client, &self.names.run).await,
+        }
     }
 }

@@ -8,6 +8,7 @@ mod dry_run;
 mod errors;
 mod foreign;
 mod forward;
+mod given;
 mod kubelet;
 mod lane;
 mod names;
@@ -20,14 +21,15 @@ mod remove;
 mod rights;
 
 pub use client::{Access, Connection};
+pub use given::GivenNamespaces;
 pub use lane::{ClusterDial, ClusterLane};
 pub use placement::NodeChoice;
 pub use remove::Remains;
-pub use rights::{CLEANUP_RIGHTS, PULL_SECRET_RIGHTS, RIGHTS, Right};
+pub use rights::{CLEANUP_RIGHTS, GIVEN_CLEANUP_RIGHTS, GIVEN_RIGHTS, NODE_RIGHTS, PULL_SECRET_RIGHTS, RIGHTS, Right};
 
-use crate::core::catalogue::{Blueprint, add_host_probes};
+use crate::core::catalogue::{Blueprint, Case, LABELS_OF_GIVEN, add_host_probes};
 use crate::core::event::Untested;
-use crate::core::model::world::{Node, World};
+use crate::core::model::world::{Namespace, Node, World};
 use crate::target::{Alert, LaneNames, Target, TargetError};
 use errors::{advised, failed, patiently, refused};
 use jiff::Timestamp;
@@ -68,6 +70,8 @@ pub struct ClusterOptions {
     pub image: Option<String>,
     /// A secret for pulling it, `NAMESPACE/NAME` or `NAME`.
     pub pull_secret: Option<String>,
+    /// Somebody else's namespaces to work in; `None` makes some.
+    pub namespaces: Option<GivenNamespaces>,
     /// Whether everything is left where it is at the end.
     pub keep: bool,
     /// Whether pods on the nodes' own network probe too.
@@ -81,6 +85,8 @@ pub struct ClusterTarget {
     blueprint: Blueprint,
     maker: Maker,
     placement: Placement,
+    /// The namespaces that are given, as they are.
+    given: Vec<Namespace>,
     nodes: Vec<Node>,
     untested: Vec<Untested>,
     alerts: UnboundedSender<Alert>,
@@ -96,17 +102,25 @@ impl ClusterTarget {
     /// Looks before anything is created: rights, nodes, room, and what probe pods can run.
     pub async fn survey(connection: Connection, options: ClusterOptions) -> Result<Self, TargetError> {
         let client = connection.client.clone();
-        rights::check(&client, &RIGHTS).await?;
+        let given = match &options.namespaces {
+            None => {
+                rights::check(&client, &RIGHTS).await?;
+                Vec::new()
+            }
+            Some(given) => {
+                rights::check(&client, &NODE_RIGHTS).await?;
+                given.survey(&client).await?
+            }
+        };
         let nodes = Api::<core::Node>::all(client.clone());
         let nodes = nodes.list(&ListParams::default()).await.map_err(|error| refused("listing the nodes", &error))?;
-        let alive = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
-        let pods = Api::<Pod>::all(client.clone());
-        let pods = pods.list(&alive).await.map_err(|error| refused("counting the room on the nodes", &error))?;
+        // Nobody who works in given namespaces needs to see the pods of others: there is room, or pods find no place.
+        let pods = if given.is_empty() { others(&client).await? } else { Vec::new() };
 
         let blueprint = Blueprint::embedded();
         let tolerations: Vec<core::Toleration> = options.tolerate.iter().map(|text| nodes::toleration(text)).collect();
         let runs_on = |arch: &str| options.image.is_some() || program::executable(arch).is_some();
-        let survey = Survey::of(&nodes.items, &pods.items, &tolerations, runs_on);
+        let survey = Survey::of(&nodes.items, &pods, &tolerations, runs_on);
         let (mut candidates, untested) = options.nodes.choose(survey)?;
         if options.host_probes {
             // A lane has three pods on a node, and this is a fourth.
@@ -116,18 +130,22 @@ impl ClusterTarget {
 
         let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
         let secret = match &options.pull_secret {
+            // Those who made the namespaces have put it there.
+            Some(_) if !given.is_empty() => None,
             Some(name) => {
                 rights::check(&client, &PULL_SECRET_RIGHTS).await?;
                 Some(pull_secret(&connection, name).await?)
             }
             None => None,
         };
-        let style = PodStyle { program, tolerations, pull_secret: secret.as_ref().map(ResourceExt::name_any) };
+        let secret_name = secret.as_ref().map(ResourceExt::name_any).or_else(|| options.pull_secret.clone());
+        let style = PodStyle { program, tolerations, pull_secret: secret_name };
         let tag = Tag { run: options.run.clone(), expires: options.expires };
         let archs = candidates.iter().map(|node| (node.name.clone(), node.arch.clone())).collect();
         let (alerts, heard) = unbounded_channel();
         Ok(Self {
-            maker: Maker { client, tag, style, archs, pull_secret: secret },
+            maker: Maker { client, tag, style, archs, pull_secret: secret, given: options.namespaces.clone() },
+            given,
             nodes: candidates
                 .iter()
                 .map(|Candidate { name, addresses, .. }| Node { name: name.clone(), addresses: addresses.clone() })
@@ -148,7 +166,9 @@ impl ClusterTarget {
     /// Settles on a number of lanes, as many as are wanted and the nodes have room for, and returns it. Nodes on which
     /// none of them stands are not tested.
     pub fn settle_on(&mut self, lanes: usize) -> usize {
-        let lanes = lanes.min(self.placement.lanes());
+        // Given namespaces hold one world.
+        let most = if self.given.is_empty() { self.placement.lanes() } else { 1 };
+        let lanes = lanes.min(most);
         self.placement.keep(lanes);
         let placement = &self.placement;
         let (probed, beyond) =
@@ -160,7 +180,11 @@ impl ClusterTarget {
     }
 
     fn world(&self, lane: &LaneNames) -> World {
-        let mut world = self.blueprint.world(&lane.suffix());
+        let mut world = if self.given.is_empty() {
+            self.blueprint.world(&lane.suffix())
+        } else {
+            World { namespaces: self.given.clone(), ..self.blueprint.world(LABELS_OF_GIVEN) }
+        };
         world.externals.clear();
         world.nodes.clone_from(&self.nodes);
         self.placement.place(&mut world, lane.lane);
@@ -168,6 +192,20 @@ impl ClusterTarget {
             add_host_probes(&mut world, &lane.suffix(), lane.lane);
         }
         world
+    }
+
+    /// Says which cases cannot be run in given namespaces.
+    pub fn tell_of_left_out(&self, cases: &[Case]) {
+        let left_out: Vec<&str> =
+            cases.iter().filter(|case| case.changes_a_namespace()).map(|case| case.id.as_str()).collect();
+        if !self.given.is_empty() && !left_out.is_empty() {
+            self.tell(Alert::Note(format!(
+                "in given namespaces {} of {} cases cannot run, because they change a namespace: {}",
+                left_out.len(),
+                cases.len(),
+                left_out.join(", ")
+            )));
+        }
     }
 
     fn tell(&self, alert: Alert) {
@@ -224,6 +262,13 @@ impl Target for ClusterTarget {
                 let text = format!("lane {}: {running} of {all} probe pods run", lane + 1);
                 drop(alerts.send(Alert::Progress(text)));
             };
+            if let Some(given) = &maker.given {
+                // What stands in the way: an earlier run's remains, or a lane that this one replaces.
+                given.remove_expired(&maker.client).await?;
+                if lane > 0 {
+                    given.remove(&maker.client, &names.run).await?;
+                }
+            }
             let created = maker.create(world, &names).await?;
             drop(opening);
             let world = maker.started(created, progress).await?;
@@ -241,25 +286,51 @@ impl Target for ClusterTarget {
         // Requests that are being retried must not keep the removal from what is there already.
         let _nobody_creates = tokio::time::timeout(CREATES_END, self.gate.write()).await;
         if self.options.keep {
+            let run = &self.options.run;
+            let cleanup = match &self.options.namespaces {
+                None => remove::cleanup(run),
+                Some(given) => given.cleanup(run),
+            };
             self.tell(Alert::Note(format!(
-                "--keep: everything of run {run} was left in the cluster; `papertiger cleanup --run {run}` removes it",
-                run = self.options.run
+                "--keep: everything of run {run} was left in the cluster; {cleanup} removes it"
             )));
             return Ok(());
         }
-        remove::remove(&self.maker.client, &self.options.run).await
+        remove_run(&self.connection, self.options.namespaces.as_ref(), &self.options.run).await
     }
 }
 
-/// What runs have left in a cluster, those at work among them.
-pub async fn remains(connection: &Connection) -> Result<Vec<Remains>, TargetError> {
-    rights::check(&connection.client, &CLEANUP_RIGHTS).await?;
-    remove::remains(&connection.client).await
+/// What runs have left in a cluster, or in given namespaces, those at work among them.
+pub async fn remains(connection: &Connection, given: Option<&GivenNamespaces>) -> Result<Vec<Remains>, TargetError> {
+    match given {
+        None => {
+            rights::check(&connection.client, &CLEANUP_RIGHTS).await?;
+            remove::remains(&connection.client).await
+        }
+        Some(given) => {
+            rights::check_in(&connection.client, &GIVEN_CLEANUP_RIGHTS, &given.places()).await?;
+            given.remains(&connection.client).await
+        }
+    }
 }
 
 /// Removes what a run has left, and waits until it has gone.
-pub async fn remove_run(connection: &Connection, run: &str) -> Result<(), TargetError> {
-    remove::remove(&connection.client, run).await
+pub async fn remove_run(
+    connection: &Connection,
+    given: Option<&GivenNamespaces>,
+    run: &str,
+) -> Result<(), TargetError> {
+    match given {
+        None => remove::remove(&connection.client, run).await,
+        Some(given) => given.remove(&connection.client, run).await,
+    }
+}
+
+/// All pods of the cluster that have not ended.
+async fn others(client: &kube::Client) -> Result<Vec<Pod>, TargetError> {
+    let alive = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+    let pods = Api::<Pod>::all(client.clone()).list(&alive).await;
+    Ok(pods.map_err(|error| refused("counting the room on the nodes", &error))?.items)
 }
 
 async fn assigns_users(connection: &Connection) -> Result<bool, TargetError> {

@@ -1,6 +1,7 @@
 //! Makes a lane's world: namespaces, what carries the agent, Services, pods; and waits until every pod runs.
 
 use super::errors::{advised, failed, patiently, refused};
+use super::given::GivenNamespaces;
 use super::names::{self, Tag};
 use super::objects::{self, PodStyle, Program};
 use super::program;
@@ -52,11 +53,26 @@ pub(super) struct Maker {
     pub(super) archs: BTreeMap<String, String>,
     /// A secret to copy into every namespace.
     pub(super) pull_secret: Option<core::Secret>,
+    /// The namespaces that everything goes into, where they are not the run's own.
+    pub(super) given: Option<GivenNamespaces>,
 }
 
 impl Maker {
     /// Creates everything of `world`, whose pods have nodes and nothing else yet.
     pub(super) async fn create(&self, mut world: World, lane: &LaneNames) -> Result<World, TargetError> {
+        if self.given.is_none() {
+            self.namespaces(&mut world).await?;
+        }
+        let (services, ()) = try_join(self.services(&world), self.workloads(&world, lane)).await?;
+        for (id, service) in services {
+            if let Some(pod) = world.pods.iter_mut().find(|pod| pod.id == id) {
+                pod.service = Some(service);
+            }
+        }
+        Ok(world)
+    }
+
+    async fn namespaces(&self, world: &mut World) -> Result<(), TargetError> {
         let namespaces = world.namespaces.iter().map(|namespace| {
             let object = objects::namespace(&self.tag, namespace);
             async move { create(&Api::<Namespace>::all(self.client.clone()), &object, "namespace").await }
@@ -67,13 +83,7 @@ impl Maker {
                 namespace.labels.clone_from(created.labels());
             }
         }
-        let (services, ()) = try_join(self.services(&world), self.workloads(&world, lane)).await?;
-        for (id, service) in services {
-            if let Some(pod) = world.pods.iter_mut().find(|pod| pod.id == id) {
-                pod.service = Some(service);
-            }
-        }
-        Ok(world)
+        Ok(())
     }
 
     /// Waits until every pod of a world runs, and fills in what is then known of it. `progress` hears how many run.

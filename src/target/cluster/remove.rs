@@ -23,14 +23,14 @@ use tokio::time::Instant;
 pub(super) const DEADLINE: Duration = Duration::from_secs(55);
 
 /// How long a request that was in flight when the run was broken off may still create something.
-const STRAGGLERS: Duration = Duration::from_millis(500);
+pub(super) const STRAGGLERS: Duration = Duration::from_millis(500);
 
 /// A run that has left something in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remains {
     /// The run's id.
     pub run: String,
-    /// Its namespaces.
+    /// The namespaces with something of it.
     pub namespaces: Vec<String>,
     /// Until when it may still be at work; `None` where that cannot be read.
     pub expires: Option<Timestamp>,
@@ -101,8 +101,13 @@ pub(super) async fn remove(client: &Client, run: &str) -> Result<(), TargetError
         if names.is_empty() { "no answer".to_owned() } else { names.join(", ") },
         if why.is_empty() { String::new() } else { format!(" ({why})") }
     );
-    let hint = format!("`papertiger cleanup --run {run}` tries again; nothing else in the cluster is touched");
+    let hint = format!("{} tries again; nothing else in the cluster is touched", cleanup(run));
     Err(advised(format!("removing the namespaces of run {run}"), cause, hint))
+}
+
+/// The command that removes what a run has left.
+pub(super) fn cleanup(run: &str) -> String {
+    format!("`papertiger cleanup --run {run}`")
 }
 
 /// Deletes the namespaces of one lane, without waiting: the end of the run waits for all.

@@ -58,6 +58,55 @@ pub const RIGHTS: [Right; 26] = [
 pub const CLEANUP_RIGHTS: [Right; 3] =
     [right("", "namespaces", "list"), right("", "namespaces", "watch"), right("", "namespaces", "delete")];
 
+/// What `--namespaces` needs in the whole cluster.
+pub const NODE_RIGHTS: [Right; 1] = [right("", "nodes", "list")];
+
+/// What `--namespaces` needs in each of them.
+pub const GIVEN_RIGHTS: [Right; 27] = [
+    right("", "namespaces", "get"),
+    right("", "pods", "get"),
+    right("", "pods", "list"),
+    right("", "pods", "watch"),
+    right("", "pods", "patch"),
+    right("", "pods", "delete"),
+    right("", "pods", "deletecollection"),
+    right("", "pods/portforward", "get"),
+    right("", "pods/portforward", "create"),
+    right("", "configmaps", "create"),
+    right("", "configmaps", "list"),
+    right("", "configmaps", "deletecollection"),
+    right("", "services", "create"),
+    right("", "services", "get"),
+    right("", "services", "list"),
+    right("", "services", "deletecollection"),
+    right("apps", "replicasets", "create"),
+    right("apps", "replicasets", "list"),
+    right("apps", "replicasets", "watch"),
+    right("apps", "replicasets", "deletecollection"),
+    right("networking.k8s.io", "networkpolicies", "create"),
+    right("networking.k8s.io", "networkpolicies", "get"),
+    right("networking.k8s.io", "networkpolicies", "list"),
+    right("networking.k8s.io", "networkpolicies", "watch"),
+    right("networking.k8s.io", "networkpolicies", "update"),
+    right("networking.k8s.io", "networkpolicies", "delete"),
+    right("networking.k8s.io", "networkpolicies", "deletecollection"),
+];
+
+/// What `cleanup --namespaces` needs in each of them.
+pub const GIVEN_CLEANUP_RIGHTS: [Right; 11] = [
+    right("", "pods", "list"),
+    right("", "pods", "watch"),
+    right("", "pods", "deletecollection"),
+    right("", "configmaps", "list"),
+    right("", "configmaps", "deletecollection"),
+    right("", "services", "list"),
+    right("", "services", "deletecollection"),
+    right("apps", "replicasets", "list"),
+    right("apps", "replicasets", "deletecollection"),
+    right("networking.k8s.io", "networkpolicies", "list"),
+    right("networking.k8s.io", "networkpolicies", "deletecollection"),
+];
+
 /// What `--image-pull-secret` needs besides, and the right to read that secret.
 pub const PULL_SECRET_RIGHTS: [Right; 1] = [right("", "secrets", "create")];
 
@@ -68,11 +117,16 @@ impl fmt::Display for Right {
     }
 }
 
-/// Asks the API server for each right, and names every one that is missing.
+/// Asks the API server for each right in the whole cluster, and names every one that is missing.
 pub(super) async fn check(client: &Client, rights: &[Right]) -> Result<(), TargetError> {
+    check_in(client, rights, &[None]).await
+}
+
+/// Asks the API server for each right in each of these namespaces, and names every one that is missing.
+pub(super) async fn check_in(client: &Client, rights: &[Right], places: &[Option<&str>]) -> Result<(), TargetError> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    let ask = |right: Right| {
-        let reviews = reviews.clone();
+    let ask = |place: Option<&str>, right: Right| {
+        let (reviews, namespace) = (reviews.clone(), place.map(str::to_owned));
         async move {
             let (resource, subresource) = match right.resource.split_once('/') {
                 Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
@@ -85,6 +139,7 @@ pub(super) async fn check(client: &Client, rights: &[Right]) -> Result<(), Targe
                         resource: Some(resource.to_owned()),
                         subresource,
                         verb: Some(right.verb.to_owned()),
+                        namespace: namespace.clone(),
                         ..ResourceAttributes::default()
                     }),
                     ..SelfSubjectAccessReviewSpec::default()
@@ -92,26 +147,24 @@ pub(super) async fn check(client: &Client, rights: &[Right]) -> Result<(), Targe
                 ..SelfSubjectAccessReview::default()
             };
             let answer = reviews.create(&PostParams::default(), &review).await?;
-            Ok::<_, kube::Error>((right, answer.status.is_some_and(|status| status.allowed)))
+            let place = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+            Ok::<_, kube::Error>((format!("{right}{place}"), answer.status.is_some_and(|status| status.allowed)))
         }
     };
-    let answers = try_join_all(rights.iter().copied().map(ask))
-        .await
-        .map_err(|error| refused("asking which rights this user has", &error))?;
-    let missing: Vec<String> =
-        answers.iter().filter(|(_, allowed)| !allowed).map(|(right, _)| right.to_string()).collect();
+    let asked = places.iter().flat_map(|place| rights.iter().map(|right| ask(*place, *right)));
+    let answers = try_join_all(asked).await.map_err(|error| refused("asking which rights this user has", &error))?;
+    let missing: Vec<&str> = answers.iter().filter(|(_, allowed)| !allowed).map(|(right, _)| right.as_str()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let cause = format!(
         "this user lacks {} of {} rights, and nothing was created:\n    {}",
         missing.len(),
-        rights.len(),
+        answers.len(),
         missing.join("\n    ")
     );
     let mut error = failed("checking the rights of this user", cause);
-    error.hint = Some(
-        "docs/rights.md has a ClusterRole that grants them; `kubectl auth can-i VERB RESOURCE` checks one".to_owned(),
-    );
+    error.hint =
+        Some("docs/rights.md has roles that grant them; `kubectl auth can-i VERB RESOURCE` checks one".to_owned());
     Err(error)
 }
