@@ -1,8 +1,7 @@
 //! The `papertiger` command.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    papertiger::commands::run(papertiger::cli::Cli::parse())
+    papertiger::commands::run(papertiger::cli::parse())
 }

@@ -10,6 +10,7 @@ pub mod image;
 pub mod lab;
 pub mod manifests;
 mod output;
+mod plugin;
 pub mod report;
 mod run;
 mod settings;
@@ -18,6 +19,7 @@ pub mod verify;
 pub mod version;
 
 pub use output::{Form, GateArgs, OutputArgs};
+pub use plugin::{command, parse, says};
 pub use settings::{
     CleanupSettings, Destination, Gate, ImageSaveSettings, LabSettings, ManifestsSettings, Profile, RunChoice,
     RunSettings, UsageError, VerifySettings,

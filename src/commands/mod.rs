@@ -15,9 +15,8 @@ mod run;
 mod verify;
 mod version;
 
-use crate::cli::{Cli, Command, UsageError};
+use crate::cli::{self, Cli, Command, UsageError};
 use crate::exit::ExitStatus;
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -55,7 +54,7 @@ fn explain(error: &anyhow::Error) -> ExitStatus {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  caused by: {cause}\n"));
     }
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(cli::says(&text).as_bytes());
     match error.downcast_ref::<UsageError>() {
         Some(_) => ExitStatus::Usage,
         None => ExitStatus::CouldNotRun,
@@ -64,7 +63,7 @@ fn explain(error: &anyhow::Error) -> ExitStatus {
 
 /// The same words and form that clap uses for its own.
 fn usage(subcommand: &str, error: &UsageError) -> anyhow::Error {
-    let mut command = Cli::command();
+    let mut command = cli::command();
     command.build();
     match command.find_subcommand_mut(subcommand) {
         Some(subcommand) => subcommand.error(ErrorKind::ValueValidation, error).into(),

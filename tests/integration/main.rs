@@ -12,6 +12,7 @@ mod image;
 mod latency;
 mod manifests;
 mod open;
+mod plugin;
 mod purity;
 mod push;
 mod readme;
