@@ -7,6 +7,7 @@ mod broken;
 mod cli;
 mod common;
 mod diff;
+mod docs;
 mod endings;
 mod exam;
 mod image;

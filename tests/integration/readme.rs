@@ -28,7 +28,7 @@ fn shown(text: &str) -> Vec<Shown> {
 }
 
 /// The words of a command as a shell reads them, with nothing but '…' and "…".
-fn words(command: &str) -> Vec<String> {
+pub(crate) fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
