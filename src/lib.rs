@@ -17,6 +17,8 @@ pub mod commands;
 #[cfg(feature = "cli")]
 pub mod exit;
 #[cfg(feature = "cli")]
+mod http_client;
+#[cfg(feature = "cli")]
 pub mod image;
 #[cfg(feature = "cli")]
 pub mod report;

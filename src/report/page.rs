@@ -4,6 +4,9 @@
 use owo_colors::OwoColorize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// So much of somebody else's words is told.
+const TOLD: usize = 200;
+
 /// Wider lines are hard to read, and reports are pasted into places that do not wrap.
 pub const WIDEST: usize = 80;
 
@@ -187,6 +190,12 @@ pub fn clean(text: &str) -> String {
 
 fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// The beginning of somebody else's words, on one line and behind a colon; nothing where there are none.
+pub fn told(text: &str) -> String {
+    let beginning: String = clean(text.trim()).chars().take(TOLD).collect();
+    if beginning.is_empty() { beginning } else { format!(": {beginning}") }
 }
 
 /// At most `width` columns of a text, with `…` where something is missing.

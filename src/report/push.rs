@@ -1,7 +1,9 @@
 //! Metrics to a Pushgateway, in such groups that neither an old finding nor an old success is mistaken for a new one.
 
+use super::page::told;
 use super::prometheus;
 use crate::core::verdict::RunResult;
+use crate::http_client;
 use reqwest::{Client, StatusCode, Url};
 use std::fmt;
 use std::str::FromStr;
@@ -18,9 +20,6 @@ const JOB: &str = "papertiger";
 
 /// The group, below the run's, of the time of the last success.
 const SUCCESS: &str = "outcome/enforced";
-
-/// So much of an answer is told.
-const TOLD: usize = 200;
 
 /// The group of a Pushgateway that a run's metrics are kept in.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,12 +105,7 @@ impl fmt::Debug for Gateway {
 
 impl Gateway {
     fn client(&self) -> reqwest::Result<Client> {
-        // Already there where a cluster was spoken to.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(DEADLINE);
-        // Where no certificate is shown, an image that has none to check it with will do.
-        let client = if self.0.scheme() == "https" { client } else { client.tls_certs_only([]) };
-        client.build()
+        http_client::builder(&self.0).timeout(DEADLINE).build()
     }
 
     /// Replaces what is known of the last run. The time of the last success has a group of its own, which a run without
@@ -134,13 +128,6 @@ impl Gateway {
         }
         Ok(())
     }
-}
-
-/// The beginning of somebody else's words, on one line.
-fn told(text: &str) -> String {
-    let text = super::page::clean(text.trim());
-    let beginning: String = text.chars().take(TOLD).collect();
-    if beginning.is_empty() { beginning } else { format!(": {beginning}") }
 }
 
 #[cfg(test)]
