@@ -1,6 +1,7 @@
 //! The names of images.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// Where a name without a registry leads, to everything that runs containers.
@@ -8,6 +9,9 @@ const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// What comes before a name of one part there.
 const DEFAULT_OWNER: &str = "library";
+
+/// Another name of it, which Docker itself uses.
+const DOCKER_HUB: &str = "index.docker.io";
 
 const LONGEST_TAG: usize = 128;
 const LONGEST_NAME: usize = 255;
@@ -50,6 +54,11 @@ impl Name {
     /// `docker.io`, or what else came first.
     pub fn registry(&self) -> &str {
         &self.registry
+    }
+
+    /// Whether the registry is Docker's own, which is reached by another name.
+    pub fn is_on_docker_hub(&self) -> bool {
+        [DEFAULT_REGISTRY, DOCKER_HUB].contains(&self.registry.as_str())
     }
 
     /// What follows the registry.
@@ -99,6 +108,10 @@ impl FromStr for Name {
 }
 
 fn is_registry(text: &str) -> bool {
+    if let Some((address, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        let port = rest.strip_prefix(':');
+        return address.parse::<Ipv6Addr>().is_ok() && (rest.is_empty() || port.is_some_and(is_port));
+    }
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let is_label = |label: &str| {
         label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -106,7 +119,11 @@ fn is_registry(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    host.split('.').all(is_label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    host.split('.').all(is_label) && port.is_none_or(is_port)
+}
+
+fn is_port(text: &str) -> bool {
+    !text.starts_with('+') && text.parse::<u16>().is_ok()
 }
 
 fn is_part(text: &str) -> bool {
@@ -136,6 +153,9 @@ mod tests {
             ("team/papertiger:v1", "docker.io/team/papertiger:v1"),
             ("localhost/papertiger:v1", "localhost/papertiger:v1"),
             ("localhost:5000/papertiger:v1", "localhost:5000/papertiger:v1"),
+            ("127.0.0.1:5000/a/b:1", "127.0.0.1:5000/a/b:1"),
+            ("[::1]/papertiger:1", "[::1]/papertiger:1"),
+            ("[::1]:5000/a/b:1", "[::1]:5000/a/b:1"),
             ("registry.example/a/b-c/d__e:V_1.2-3", "registry.example/a/b-c/d__e:V_1.2-3"),
         ] {
             let name: Name = short.parse().unwrap();
@@ -153,6 +173,11 @@ mod tests {
             ("localhost:5000/papertiger", NameError::NoTag),
             ("papertiger@sha256:0123", NameError::HasDigest),
             ("registry.example:port/papertiger:1", NameError::Registry("registry.example:port".into())),
+            ("registry.example:+1/papertiger:1", NameError::Registry("registry.example:+1".into())),
+            ("registry.example:/papertiger:1", NameError::Registry("registry.example:".into())),
+            ("[::1]5000/papertiger:1", NameError::Registry("[::1]5000".into())),
+            ("[localhost:1]/papertiger:1", NameError::Registry("[localhost:1]".into())),
+            ("localhost:5000/papertiger:1@sha256:0123", NameError::HasDigest),
             ("-a.example/papertiger:1", NameError::Registry("-a.example".into())),
             (":1", NameError::Repository(String::new())),
             ("Papertiger:1", NameError::Repository("Papertiger".into())),
