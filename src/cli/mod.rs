@@ -21,8 +21,8 @@ pub mod version;
 pub use output::{Form, GateArgs, OutputArgs};
 pub use plugin::{command, parse, says};
 pub use settings::{
-    CleanupSettings, Destination, Gate, ImageSaveSettings, LabSettings, ManifestsSettings, Profile, RunChoice,
-    RunSettings, UsageError, VerifySettings,
+    CleanupSettings, Destination, Gate, ImagePushSettings, ImageSaveSettings, LabSettings, ManifestsSettings, Profile,
+    RunChoice, RunSettings, UsageError, VerifySettings,
 };
 
 use clap::{Parser, Subcommand};
@@ -65,7 +65,7 @@ pub enum Command {
     /// List or show the cases of the catalogue
     #[command(subcommand)]
     Cases(cases::CasesCommand),
-    /// Save papertiger's own image as a file
+    /// Save papertiger's own image as a file, or push it to a registry
     #[command(subcommand)]
     Image(image::ImageCommand),
     /// Print a CronJob that runs papertiger, with the rights that it needs

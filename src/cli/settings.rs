@@ -106,6 +106,15 @@ pub struct ImageSaveSettings {
     pub executables: Vec<PathBuf>,
 }
 
+/// What `image push` was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImagePushSettings {
+    /// Where the image goes, and what it is called there.
+    pub name: image::Name,
+    /// The executables that it holds instead of the agents that are carried.
+    pub executables: Vec<PathBuf>,
+}
+
 /// What is filled into the manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestsSettings {

@@ -1,10 +1,12 @@
-//! `papertiger image save`.
+//! `papertiger image save` and `papertiger image push`.
 
+use super::run::runtime;
 use crate::carried::{self, Arch, Executable, NotCarried};
 use crate::cli::image::ImageCommand;
-use crate::cli::{Destination, ImageSaveSettings, UsageError};
+use crate::cli::{Destination, ImagePushSettings, ImageSaveSettings, UsageError};
 use crate::exit::ExitStatus;
-use crate::image::{Image, Program};
+use crate::image::{Image, Name, Program};
+use crate::registry::{self, Logins, Pushed};
 use crate::report::files::PendingFile;
 use crate::report::write_stdout;
 use anyhow::Context;
@@ -15,19 +17,13 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(command: ImageCommand) -> anyhow::Result<ExitStatus> {
     match command {
         ImageCommand::Save(args) => save(args.into_settings()),
+        ImageCommand::Push(args) => push(args.into_settings()),
     }
 }
 
 fn save(ImageSaveSettings { destination, name, executables }: ImageSaveSettings) -> anyhow::Result<ExitStatus> {
     let files = read(&executables)?;
-    let (program, executables) = if files.is_empty() {
-        (Program::Agent, carried::agents().to_vec())
-    } else {
-        (Program::Papertiger, told_apart(&files)?)
-    };
-    if executables.is_empty() {
-        return Err(NotCarried(Arch::ALL.to_vec()).into());
-    }
+    let contents = Contents::of(&files)?;
     let file = match destination {
         Destination::File(path) => Some(PendingFile::open(&path)?),
         Destination::Stdout if io::stdout().is_terminal() => {
@@ -36,14 +32,10 @@ fn save(ImageSaveSettings { destination, name, executables }: ImageSaveSettings)
         Destination::Stdout => None,
     };
 
-    let image = Image::of(program, &executables).context("cannot make the image")?;
+    let image = contents.image()?;
     let mut archive = Vec::new();
     image.write_archive(&name, &mut archive).context("cannot make the archive")?;
-    let archs: Vec<Arch> = executables.iter().map(|executable| executable.arch).collect();
-    let (digest, archs, size) = (&image.index().digest, carried::list(&archs), archive.len());
-    let summary = format!(
-        "image          {name}\ndigest         {digest}\narchitectures  {archs}\nsize           {size} bytes\n"
-    );
+    let summary = contents.summary(&name, &image, archive.len());
 
     match file {
         Some(file) => {
@@ -59,6 +51,54 @@ fn save(ImageSaveSettings { destination, name, executables }: ImageSaveSettings)
         }
     }
     Ok(ExitStatus::Enforced)
+}
+
+fn push(ImagePushSettings { name, executables }: ImagePushSettings) -> anyhow::Result<ExitStatus> {
+    let files = read(&executables)?;
+    let contents = Contents::of(&files)?;
+    let image = contents.image()?;
+    let size = image.blobs().iter().map(|blob| blob.bytes.len()).sum();
+    let runtime = runtime()?;
+    let pushed = runtime.block_on(registry::push(&image, &name, Logins::of_environment()));
+    // A helper may still ask somebody for a password.
+    runtime.shutdown_background();
+    let Pushed { sent, blobs } = pushed?;
+    let mut summary = contents.summary(&name, &image, size);
+    let (registry, repository, digest) = (name.registry(), name.repository(), &image.index().digest);
+    summary.push_str(&format!("sent           {sent} of {blobs} blobs; the registry had the rest\n\n"));
+    summary.push_str(&format!("papertiger verify --image {registry}/{repository}@{digest}\n"));
+    write_stdout(&summary)?;
+    Ok(ExitStatus::Enforced)
+}
+
+/// What an image is to hold.
+struct Contents<'a> {
+    program: Program,
+    executables: Vec<Executable<'a>>,
+}
+
+impl<'a> Contents<'a> {
+    /// These files, or where there are none, the agents that are carried.
+    fn of(files: &'a [(&Path, Vec<u8>)]) -> anyhow::Result<Self> {
+        if !files.is_empty() {
+            return Ok(Self { program: Program::Papertiger, executables: told_apart(files)? });
+        }
+        let executables = carried::agents().to_vec();
+        if executables.is_empty() {
+            return Err(NotCarried(Arch::ALL.to_vec()).into());
+        }
+        Ok(Self { program: Program::Agent, executables })
+    }
+
+    fn image(&self) -> anyhow::Result<Image> {
+        Image::of(self.program, &self.executables).context("cannot make the image")
+    }
+
+    fn summary(&self, name: &Name, image: &Image, size: usize) -> String {
+        let archs: Vec<Arch> = self.executables.iter().map(|executable| executable.arch).collect();
+        let (digest, archs) = (&image.index().digest, carried::list(&archs));
+        format!("image          {name}\ndigest         {digest}\narchitectures  {archs}\nsize           {size} bytes\n")
+    }
 }
 
 /// The files that somebody names, with their bytes.

@@ -93,6 +93,11 @@ impl Program {
 }
 
 impl Blob {
+    /// Whether it names others. Registries keep such apart from all else.
+    pub fn is_manifest(&self) -> bool {
+        [media_type::MANIFEST, media_type::INDEX].contains(&self.descriptor.media_type)
+    }
+
     fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
         Self { descriptor: Descriptor::new(media_type, &bytes), bytes }
     }

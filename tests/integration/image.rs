@@ -107,7 +107,7 @@ fn a_wrong_name_is_code_2() {
 }
 
 /// An executable with nothing in it but its headers.
-fn executable(machine: u16) -> Vec<u8> {
+pub(crate) fn executable(machine: u16) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
     bytes.resize(16, 0);
     bytes.extend([2u16, machine].iter().flat_map(|half| half.to_le_bytes()));
@@ -120,7 +120,7 @@ fn executable(machine: u16) -> Vec<u8> {
     bytes
 }
 
-const X86_64: u16 = 62;
+pub(crate) const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 
 #[test]

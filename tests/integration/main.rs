@@ -11,6 +11,7 @@ mod docs;
 mod endings;
 mod exam;
 mod image;
+mod image_push;
 mod latency;
 mod manifests;
 mod open;
