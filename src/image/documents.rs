@@ -143,7 +143,7 @@ impl<'a> Config<'a> {
             os,
             config: Execution { user: USER, env: ["PATH=/"], entrypoint: [format!("/{file}")], labels: labels.into() },
             rootfs: RootFs { r#type: "layers", diff_ids: [layer] },
-            history: [History { created: CREATED, created_by: "papertiger image save" }],
+            history: [History { created: CREATED, created_by: "papertiger image" }],
         }
     }
 }

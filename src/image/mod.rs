@@ -21,7 +21,13 @@ use serde::Serialize;
 use std::io::{self, Write};
 use tarball::Tarball;
 
-/// What an image starts, which is the one file in it.
+/// The licences of all that papertiger is made of. Some ask that their texts go wherever an executable goes.
+pub const LICENCES: &str = include_str!("../../THIRD-PARTY-LICENCES");
+
+/// Their file in the image.
+const LICENCES_FILE: &str = "THIRD-PARTY-LICENCES";
+
+/// What an image starts; beside it there are [`LICENCES`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// The agent alone, for probe pods.
@@ -48,8 +54,7 @@ pub struct Blob {
 }
 
 impl Image {
-    /// The image of a program for each architecture that there is an executable of: one layer with one file, started as
-    /// nobody.
+    /// The image of a program for each architecture that there is an executable of: one layer, started as nobody.
     pub fn of(program: Program, executables: &[Executable<'_>]) -> io::Result<Self> {
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
         let file = program.file();
@@ -107,9 +112,11 @@ impl Blob {
     }
 }
 
-/// A layer that holds an executable alone, uncompressed: what a compressor makes of it may change with its version.
+/// A layer that holds an executable and the licences, uncompressed: what a compressor makes of it may change with its
+/// version.
 fn layer(file: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut layer = Tarball::new(Vec::new());
+    layer.file(LICENCES_FILE, 0o444, LICENCES.as_bytes())?;
     layer.file(file, 0o555, bytes)?;
     layer.finish()
 }

@@ -123,11 +123,15 @@ fn every_descriptor_is_that_of_its_blob_and_no_blob_is_without() {
         assert_eq!(config["rootfs"]["diff_ids"], json!([manifest["layers"][0]["digest"]]));
         assert_eq!(manifest["layers"].as_array().unwrap().len(), 1);
         let layer = entries(layout.blob(&manifest["layers"][0]));
-        assert_eq!(layer.len(), 1);
-        assert_eq!(layer[0].path, Program::Agent.file());
-        assert_eq!(layer[0].header.mode().unwrap(), 0o555);
-        assert!(layer[0].header.entry_type().is_file());
-        assert_eq!(layer[0].bytes, executable);
+        assert_eq!(layer.len(), 2);
+        for (entry, path, mode, bytes) in [
+            (&layer[0], LICENCES_FILE, 0o444, LICENCES.as_bytes()),
+            (&layer[1], Program::Agent.file(), 0o555, executable),
+        ] {
+            assert_eq!((entry.path.as_str(), entry.header.mode().unwrap()), (path, mode));
+            assert!(entry.header.entry_type().is_file());
+            assert!(entry.bytes == bytes, "{path}");
+        }
         reached += 3;
     }
     let blobs = layout.0.keys().filter(|path| path.starts_with("blobs/") && !path.ends_with('/'));

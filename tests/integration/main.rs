@@ -13,6 +13,7 @@ mod exam;
 mod image;
 mod image_push;
 mod latency;
+mod licences;
 mod manifests;
 mod open;
 mod plugin;
