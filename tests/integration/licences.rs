@@ -3,8 +3,8 @@
 //! THIRD-PARTY-LICENCES is written by `cargo about` (about.toml). Here it is whether it still speaks of the crates that
 //! executables are made of.
 
-use papertiger::carried::Arch;
-use papertiger::image::LICENCES;
+use papertiger::carried::{Arch, Executable};
+use papertiger::image::{Image, LICENCES, Program};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -69,5 +69,25 @@ fn licences_are_there_in_full() {
     for part in LICENCES.split("\n=== ").skip(1) {
         let text: usize = part.lines().skip_while(|line| !line.is_empty()).map(str::len).sum();
         assert!(text > 400, "{part}");
+    }
+}
+
+#[test]
+fn the_containerfile_builds_with_our_compiler_and_ends_in_the_same_image() {
+    let file = include_str!("../../Containerfile");
+    let toolchain = include_str!("../../rust-toolchain.toml");
+    let version = toolchain.lines().find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"')).unwrap();
+    let has = |line: &str| assert!(file.lines().any(|known| known == line), "{line}");
+    has(&format!("FROM docker.io/library/rust:{version}-slim AS build"));
+    has(&format!("RUN rustup target add {}", Arch::ALL.map(Arch::target).join(" ")));
+    // What no executable for an architecture is needed for: how it is started says the same for all.
+    let image = Image::of(Program::Papertiger, &[Executable { arch: Arch::Amd64, bytes: b"" }]).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&image.blobs()[1].bytes).unwrap();
+    let config = &config["config"];
+    has(&format!("USER {}", config["User"].as_str().unwrap()));
+    has(&format!("ENV {}", config["Env"][0].as_str().unwrap()));
+    has(&format!("ENTRYPOINT {}", config["Entrypoint"]));
+    for name in [Program::Papertiger.file(), "THIRD-PARTY-LICENCES"] {
+        assert!(file.contains(&format!(" /image/{name}")), "{name}");
     }
 }
