@@ -20,7 +20,7 @@ grep -qx "papertiger ${version#v}" <<<"$says" || fail "the tag is $version, and 
 grep -qx 'agents carried: amd64, arm64' <<<"$says" || fail "an agent is missing: $says"
 
 install -m 755 -- "$executable" "$tree/papertiger"
-install -m 644 -- "$root/LICENSE" "$tree/LICENSE"
+install -m 644 -t "$tree" -- "$root/LICENSE" "$root/THIRD-PARTY-LICENCES"
 mkdir -- "$tree/completions" "$directory"
 "$executable" completions bash >"$tree/completions/papertiger.bash"
 "$executable" completions zsh >"$tree/completions/_papertiger"
@@ -29,5 +29,5 @@ mkdir -- "$tree/completions" "$directory"
 
 # The same bytes whoever packs them, and whenever.
 tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --directory "$tree" \
-  LICENSE completions papertiger papertiger.1 |
+  LICENSE THIRD-PARTY-LICENCES completions papertiger papertiger.1 |
   gzip --no-name --best >"$directory/papertiger-$version-linux-$arch.tar.gz"

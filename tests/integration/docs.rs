@@ -18,11 +18,13 @@ use std::time::Duration;
 const NOT_RUN: &[(&str, &str)] = &[
     ("papertiger verify", "a cluster"),
     ("papertiger cleanup", "a cluster"),
+    ("papertiger image push", "a registry"),
     ("papertiger image save --executable", "a static papertiger: release.yml builds it"),
     ("kubectl", "a cluster"),
     ("kind", "kind: kind.yml has it"),
     ("ctr", "a node with containerd"),
     ("docker", "Docker"),
+    ("podman", "Podman"),
     ("skopeo", "a registry"),
     ("cosign", "a release"),
     ("sha256sum", "the reports of a cluster"),
