@@ -19,7 +19,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("papertiger verify", "a cluster"),
     ("papertiger cleanup", "a cluster"),
     ("papertiger image push", "a registry"),
-    ("papertiger image save --executable", "a static papertiger: release.yml builds it"),
     ("kubectl", "a cluster"),
     ("kind", "kind: kind.yml has it"),
     ("ctr", "a node with containerd"),
