@@ -7,6 +7,7 @@ use crate::report::{Reporters, write_stdout};
 use crate::runner::{ENTRIES_PER_NODE, Interrupt, Job};
 use crate::target::cluster::{ClusterOptions, ClusterTarget, Connection};
 use jiff::{SignedDuration, Timestamp};
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// How long a run's objects may stay in use after its timeout.
@@ -26,6 +27,8 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
     let run = job.run.clone();
     let options = ClusterOptions { run, expires, nodes, tolerate, image, pull_secret, namespaces, keep, host_probes };
+    // With -v progress says the same.
+    let says_first = !outputs.quiet && outputs.verbose == 0;
     // A run whose report cannot be written does not begin; a dry run writes none.
     let reporters = if dry_run { None } else { Some(Reporters::open(&outputs)?) };
     let runtime = runtime()?;
@@ -48,7 +51,12 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
             Profile::Standard | Profile::Full => CANARY,
         };
         job.settings.lanes = target.settle_on(lanes.unwrap_or(MOST_LANES));
-        target.tell_of_left_out(&job.cases);
+        if let Some(text) = target.note_left_out(&job.cases)
+            && says_first
+        {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "note: {text}");
+        }
         match reporters {
             Some(reporters) => watch(target, job, reporters, gate, interrupts).await,
             None => print(&target, &job),

@@ -130,6 +130,7 @@ fn given_namespaces_are_enough_and_stay_as_they_are() {
         Kind::Ignores => 1,
     };
     let report = ended.assert_code(code).report();
+    assert!(ended.stderr.starts_with("note: in given namespaces 1 of 3 cases cannot run"), "{}", ended.stderr);
     let first = report["notes"][0].as_str().unwrap();
     assert!(first.starts_with("in given namespaces ") && first.contains("change a namespace"), "{:#}", report["notes"]);
     assert!(report["cases"].as_array().unwrap().iter().any(|case| case["verdict"] == "skipped"), "{report:#}");

@@ -194,18 +194,21 @@ impl ClusterTarget {
         world
     }
 
-    /// Says which cases cannot be run in given namespaces.
-    pub fn tell_of_left_out(&self, cases: &[Case]) {
+    /// Notes which cases cannot be run in given namespaces, and returns the words; `None` where all can.
+    pub fn note_left_out(&self, cases: &[Case]) -> Option<String> {
         let left_out: Vec<&str> =
             cases.iter().filter(|case| case.changes_a_namespace()).map(|case| case.id.as_str()).collect();
-        if !self.given.is_empty() && !left_out.is_empty() {
-            self.tell(Alert::Note(format!(
-                "in given namespaces {} of {} cases cannot run, because they change a namespace: {}",
-                left_out.len(),
-                cases.len(),
-                left_out.join(", ")
-            )));
+        if self.given.is_empty() || left_out.is_empty() {
+            return None;
         }
+        let text = format!(
+            "in given namespaces {} of {} cases cannot run, because they change a namespace: {}",
+            left_out.len(),
+            cases.len(),
+            left_out.join(", ")
+        );
+        self.tell(Alert::Note(text.clone()));
+        Some(text)
     }
 
     fn tell(&self, alert: Alert) {
