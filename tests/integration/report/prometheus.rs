@@ -28,12 +28,13 @@ fn egress_ignored() {
 
 #[test]
 fn every_sample_is_there_once_and_of_a_described_gauge() {
-    for result in [runs::enforced(), runs::egress_ignored(), runs::partial(), runs::inconclusive(), runs::hostile()] {
-        let text = render(&result);
+    let by_hand = [runs::enforced(), runs::egress_ignored(), runs::partial(), runs::inconclusive(), runs::hostile()];
+    for result in by_hand.iter().chain(runs::simulated().iter().map(|(result, _)| result)) {
+        let text = render(result);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let series: BTreeSet<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().0).collect();
         assert_eq!(series.len(), lines.len(), "{text}");
-        let scrape = scrape(&result);
+        let scrape = scrape(result);
         assert_eq!(scrape.samples.len(), lines.len(), "{text}");
         for sample in &scrape.samples {
             assert!(matches!(sample.value, Value::Gauge(_)) && scrape.docs.contains_key(&sample.metric), "{sample:?}");

@@ -1,11 +1,17 @@
 //! The results.
 
 use crate::common::{case, is_in, run, scope, step, term, witnesses, world, world_named};
+use papertiger::core::catalogue::{Catalogue, Profile};
 use papertiger::core::event::{Phase, RunEnd};
-use papertiger::core::fault::Fault;
+use papertiger::core::fault::{Fault, FaultAt};
 use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
 use papertiger::core::oracle::Answer;
-use papertiger::core::verdict::{Behaviour, CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict};
+use papertiger::core::verdict::{Behaviour, CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict, judge};
+use papertiger::runner::{self, Job, Settings};
+use papertiger::target::sim::{SimOptions, SimTarget};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 fn allow(_: &Flow) -> Answer {
     Answer::Allow
@@ -132,6 +138,62 @@ pub(crate) fn inconclusive() -> RunResult {
     let mut abandoned = case("deny-all", "No traffic at all.", Verdict::Inconclusive, Vec::new(), Vec::new());
     abandoned.reason = Some("its lane's agents stopped answering".into());
     run(Verdict::Inconclusive, "0 of 1 term enforced in 2 cases on 2 nodes", vec![deny, abandoned])
+}
+
+/// Runs of the profile `standard` on a simulated network, with the verdict of each: as many terms, flows and steps as people
+/// see, and as large.
+pub(crate) fn simulated() -> &'static [(RunResult, Verdict)] {
+    static RUNS: LazyLock<Vec<(RunResult, Verdict)>> = LazyLock::new(|| {
+        let runs = [
+            (None, Verdict::Enforced),
+            (Some("no-engine"), Verdict::Ignored),
+            (Some("ignore-ports@family=ipv6"), Verdict::Partial),
+            (Some("dead-receiver"), Verdict::Inconclusive),
+        ];
+        let simulated = runs.map(|(fault, verdict)| std::thread::spawn(move || (simulate(fault), verdict)));
+        simulated.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    &RUNS
+}
+
+/// On a clock that does not make anybody wait.
+fn simulate(fault: Option<&str>) -> RunResult {
+    let faults: Vec<FaultAt> = fault.iter().map(|fault| fault.parse().unwrap()).collect();
+    let settings = Settings {
+        profile: "standard".to_owned(),
+        settle: Duration::from_secs(10),
+        hold: Duration::from_secs(1),
+        hold_attempts: 20,
+        canary: Duration::ZERO,
+        budget: None,
+        timeout: Duration::from_secs(100_000),
+        lanes: 4,
+        seed: 7,
+        faults: faults.iter().map(ToString::to_string).collect(),
+        panic_in: None,
+    };
+    let catalogue = Catalogue::embedded();
+    let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
+    let job = Job {
+        run: "sim000".to_owned(),
+        token: "token".to_owned(),
+        started_at: "2026-11-23T20:00:00Z".to_owned(),
+        cases: cases.into_iter().cloned().collect(),
+        settings,
+    };
+    let target = SimTarget::new(SimOptions { faults, ..SimOptions::default() });
+    let clock = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let events = clock.block_on(async {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let (_interrupt, interrupts) = mpsc::channel(1);
+        runner::run(target, job, sender, interrupts).await;
+        let mut all = Vec::new();
+        while let Some(event) = events.recv().await {
+            all.push(event);
+        }
+        all
+    });
+    judge(&events).unwrap()
 }
 
 /// How a run may end before it has done all that it was to do, and what is said then.
