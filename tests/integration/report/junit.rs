@@ -23,9 +23,11 @@ fn counted(element: Node<'_, '_>) -> Counts {
 fn counts(result: &RunResult) -> Counts {
     let text = render(result);
     let document = Document::parse(&text).unwrap();
-    for element in document.descendants().filter(|n| n.has_tag_name("testsuite") || n.has_tag_name("testsuites")) {
+    jenkins_takes(document.root_element());
+    for element in document.descendants().filter(|n| n.has_tag_name("testsuite")) {
         assert_eq!(said(element), counted(element), "{text}");
     }
+    assert_eq!(said(document.root_element())[..3], counted(document.root_element())[..3], "{text}");
     let mut names: Vec<_> = document
         .descendants()
         .filter(|n| n.has_tag_name("testcase"))
@@ -36,6 +38,64 @@ fn counts(result: &RunResult) -> Counts {
     names.dedup();
     assert_eq!(names.len(), all, "each test has a name of its own: {text}");
     counted(document.root())
+}
+
+/// What may be said of an element: what must be there, what else may, and what may stand inside.
+struct Rule {
+    name: &'static str,
+    needed: &'static [&'static str],
+    allowed: &'static [&'static str],
+    inside: &'static [&'static str],
+}
+
+const BECAUSE: &[&str] = &["type", "message"];
+
+/// What Jenkins's schema of JUnit (`junit-10.xsd` of its xUnit plugin) says of the elements that we write.
+const JENKINS: [Rule; 9] = [
+    Rule {
+        name: "testsuites",
+        needed: &[],
+        allowed: &["name", "time", "tests", "failures", "errors"],
+        inside: &["testsuite"],
+    },
+    Rule {
+        name: "testsuite",
+        needed: &["name", "tests", "failures", "errors"],
+        allowed: &["time", "skipped", "timestamp", "hostname", "id", "package"],
+        inside: &["properties", "testcase", "system-out", "system-err"],
+    },
+    Rule { name: "properties", needed: &[], allowed: &[], inside: &["property"] },
+    Rule { name: "property", needed: &["name", "value"], allowed: &[], inside: &[] },
+    Rule {
+        name: "testcase",
+        needed: &["name"],
+        allowed: &["time", "classname", "group"],
+        inside: &["skipped", "error", "failure", "system-out", "system-err"],
+    },
+    Rule { name: "failure", needed: &[], allowed: BECAUSE, inside: &[] },
+    Rule { name: "error", needed: &[], allowed: BECAUSE, inside: &[] },
+    Rule { name: "skipped", needed: &[], allowed: BECAUSE, inside: &[] },
+    Rule { name: "system-out", needed: &[], allowed: &[], inside: &[] },
+];
+
+#[track_caller]
+fn jenkins_takes(element: Node<'_, '_>) {
+    let name = element.tag_name().name();
+    let Rule { needed, allowed, inside, .. } = JENKINS.iter().find(|rule| rule.name == name).expect(name);
+    for attribute in *needed {
+        assert!(element.has_attribute(*attribute), "{name} has no {attribute}");
+    }
+    for attribute in element.attributes() {
+        assert!(needed.contains(&attribute.name()) || allowed.contains(&attribute.name()), "{name} {attribute:?}");
+    }
+    if let Some(time) = element.attribute("time") {
+        let (whole, part) = time.split_once('.').unwrap_or((time, ""));
+        assert!((whole.to_owned() + part).chars().all(|c| c.is_ascii_digit()) && part.len() <= 3, "{name} {time}");
+    }
+    for child in element.children().filter(Node::is_element) {
+        assert!(inside.contains(&child.tag_name().name()), "{child:?} in {name}");
+        jenkins_takes(child);
+    }
 }
 
 #[test]
@@ -93,6 +153,16 @@ fn names_are_text_and_nothing_else() {
     let failure = document.descendants().find(|n| n.has_tag_name("failure")).unwrap();
     let message = failure.attribute("message").unwrap();
     assert!(message.starts_with("IGNORED: a \"]]> <b>&amp; ' "), "{message:?}");
+}
+
+#[test]
+fn whole_runs_are_read() {
+    for (result, verdict) in runs::simulated() {
+        let [tests, failures, errors, _] = counts(result);
+        assert!(tests > 1_000, "{tests}");
+        assert_eq!(failures > 0, verdict.is_failure(), "{verdict}: {failures} failures");
+        assert_eq!(errors > 0, *verdict != Verdict::Enforced, "{verdict}: {errors} errors");
+    }
 }
 
 #[test]
