@@ -3,7 +3,9 @@
 use super::page::{count, duration_ms};
 use crate::core::event::{Phase, RunEnd};
 use crate::core::verdict::latency::by_group;
-use crate::core::verdict::{CaseResult, CellResult, Quantiles, RunResult, Seen, Turn, Verdict, any_of};
+use crate::core::verdict::{CaseResult, CellResult, Quantiles, RunResult, ScopeResult, Seen, Turn, Verdict, any_of};
+use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// The headline without the verdict that it begins with, for where that stands beside it.
 pub(super) fn headline(result: &RunResult) -> &str {
@@ -102,11 +104,18 @@ pub(super) struct Flows {
 impl Flows {
     /// How many of these are of which kind.
     pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Self {
-        cells.into_iter().fold(Self::default(), |flows, cell| Self {
-            all: flows.all + 1,
-            wrong: flows.wrong + usize::from(cell.wrong),
-            unclear: flows.unclear + usize::from(!cell.wrong && matches!(cell.seen, Seen::Unclear { .. })),
-        })
+        let mut flows = Self::default();
+        for cell in cells {
+            flows.add(cell);
+        }
+        flows
+    }
+
+    /// One more.
+    pub(super) fn add(&mut self, cell: &CellResult) {
+        self.all += 1;
+        self.wrong += usize::from(cell.wrong);
+        self.unclear += usize::from(!cell.wrong && matches!(cell.seen, Seen::Unclear { .. }));
     }
 
     /// Over all steps of all cases.
@@ -137,20 +146,45 @@ pub(super) fn heading(verdict: Verdict) -> String {
     if verdict == Verdict::Skipped { "NOT TESTED".to_owned() } else { verdict.to_string() }
 }
 
+/// A verdict's word where there is little room: INCONCLUSIVE takes more than any other.
+pub(super) fn short(verdict: Verdict) -> String {
+    if verdict == Verdict::Inconclusive { "unclear".to_owned() } else { verdict.to_string().to_lowercase() }
+}
+
 /// "2 ignored, 1 enforced"
 pub(super) fn terms(case: &CaseResult) -> String {
     if case.terms.is_empty() {
         return "none".to_owned();
     }
     let of = |verdict: Verdict| case.terms.iter().filter(|term| term.verdict == verdict).count();
-    let word = |verdict: Verdict| match verdict {
-        // As long as both columns beside it, otherwise.
-        Verdict::Inconclusive => "unclear".to_owned(),
-        other => other.to_string().to_lowercase(),
-    };
     let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, of(verdict)));
     let parts = counts.into_iter().filter(|(_, count)| *count > 0);
-    parts.map(|(verdict, n)| format!("{n} {}", word(verdict))).collect::<Vec<_>>().join(", ")
+    parts.map(|(verdict, n)| format!("{n} {}", short(verdict))).collect::<Vec<_>>().join(", ")
+}
+
+/// In which scopes something fails, where it does not fail in all: by the dimension that tells them apart, if one does.
+pub(super) fn fails_over(scopes: &[ScopeResult]) -> Option<String> {
+    let failing: Vec<&ScopeResult> = scopes.iter().filter(|scope| scope.verdict.is_failure()).collect();
+    let holds = |scope: &&ScopeResult| matches!(scope.verdict, Verdict::Enforced | Verdict::Late);
+    let others: Vec<&ScopeResult> = scopes.iter().filter(holds).collect();
+    if failing.is_empty() || others.is_empty() {
+        return None;
+    }
+    fn apart<T: Ord + Copy + Display>(
+        failing: &[&ScopeResult],
+        others: &[&ScopeResult],
+        of: impl Fn(&ScopeResult) -> T,
+    ) -> Option<String> {
+        let values = |scopes: &[&ScopeResult]| scopes.iter().map(|scope| of(scope)).collect::<BTreeSet<T>>();
+        let (failing, others) = (values(failing), values(others));
+        let list = |values: BTreeSet<T>| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        failing.is_disjoint(&others).then(|| format!("fails over {}, holds over {}", list(failing), list(others)))
+    }
+    apart(&failing, &others, |result| result.scope.family)
+        .or_else(|| apart(&failing, &others, |result| result.scope.protocol))
+        .or_else(|| apart(&failing, &others, |result| result.scope.path))
+        .or_else(|| apart(&failing, &others, |result| result.scope.placement))
+        .or_else(|| Some(format!("fails in {} of {}", failing.len(), count(failing.len() + others.len(), "scope"))))
 }
 
 /// How long the slowest step of a case took to become right.

@@ -2,10 +2,9 @@
 
 use super::{evidence, table, tone};
 use crate::core::event::Phase;
-use crate::core::verdict::{CaseResult, ScopeResult, StepResult, TermResult, Verdict};
+use crate::core::verdict::{CaseResult, StepResult, TermResult, Verdict};
 use crate::report::page::{Line, Page, Tone, count, duration_ms};
-use std::collections::BTreeSet;
-use std::fmt::Display;
+use crate::report::phrases::fails_over;
 
 /// How much of each list is shown, unless more is asked for.
 const TERMS: usize = 4;
@@ -47,7 +46,7 @@ fn terms(page: &mut Page, case: &CaseResult, verbose: u8) {
     terms.sort_by_key(|term| !term.verdict.is_failure());
     let mut groups: Vec<Group<'_>> = Vec::new();
     for term in terms {
-        let scopes = scopes(&term.scopes);
+        let scopes = fails_over(&term.scopes);
         let same = |group: &&mut Group<'_>| {
             let known = group.terms[0];
             known.verdict == term.verdict && known.explanation == term.explanation && group.scopes == scopes
@@ -93,31 +92,6 @@ fn more(page: &mut Page, indent: usize, number: usize, noun: &str) {
         let text = format!("… and {} (-v shows them)", count(number, noun));
         page.line(Line::new().to(indent).toned(text, Tone::Dim));
     }
-}
-
-/// In which scopes a term fails, where it does not fail in all: by the dimension that tells them apart, if one does.
-fn scopes(scopes: &[ScopeResult]) -> Option<String> {
-    let failing: Vec<&ScopeResult> = scopes.iter().filter(|scope| scope.verdict.is_failure()).collect();
-    let holds = |scope: &&ScopeResult| matches!(scope.verdict, Verdict::Enforced | Verdict::Late);
-    let others: Vec<&ScopeResult> = scopes.iter().filter(holds).collect();
-    if failing.is_empty() || others.is_empty() {
-        return None;
-    }
-    fn apart<T: Ord + Copy + Display>(
-        failing: &[&ScopeResult],
-        others: &[&ScopeResult],
-        of: impl Fn(&ScopeResult) -> T,
-    ) -> Option<String> {
-        let values = |scopes: &[&ScopeResult]| scopes.iter().map(|scope| of(scope)).collect::<BTreeSet<T>>();
-        let (failing, others) = (values(failing), values(others));
-        let list = |values: BTreeSet<T>| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-        failing.is_disjoint(&others).then(|| format!("fails over {}, holds over {}", list(failing), list(others)))
-    }
-    apart(&failing, &others, |result| result.scope.family)
-        .or_else(|| apart(&failing, &others, |result| result.scope.protocol))
-        .or_else(|| apart(&failing, &others, |result| result.scope.path))
-        .or_else(|| apart(&failing, &others, |result| result.scope.placement))
-        .or_else(|| Some(format!("fails in {} of {}", failing.len(), count(failing.len() + others.len(), "scope"))))
 }
 
 fn steps(page: &mut Page, case: &CaseResult, verbose: u8) {
