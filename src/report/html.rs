@@ -6,9 +6,11 @@ mod case;
 mod cases;
 mod closing;
 mod evidence;
+mod findings;
 mod header;
 mod latency;
 mod matrix;
+mod nodes;
 mod overview;
 mod terms;
 mod timeline;
@@ -46,12 +48,14 @@ pub fn render(result: &RunResult) -> String {
             body {
                 a.skip href="#main" { "Skip to the results" }
                 (header::render(result))
-                (contents(result))
                 main #main {
+                    (findings::render(result, &anchored))
+                    (contents(result))
                     (overview::render(result))
                     (latency::render(result))
                     (cases::table(result, &anchored))
                     (cases::details(&anchored))
+                    (header::setup(result))
                     (closing::render(result))
                 }
                 footer {
@@ -83,6 +87,7 @@ fn contents(result: &RunResult) -> maud::Markup {
                 @if !result.notes.is_empty() {
                     li { a href="#notes" { "Notes" } }
                 }
+                li { a href="#run" { "The run" } }
                 li { a href="#reading" { "How to read this" } }
             }
         }

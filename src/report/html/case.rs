@@ -1,7 +1,7 @@
 //! One case in full: what it proves, what its terms came to, and what was seen.
 
 use super::cases::Anchored;
-use super::words::{badge, capital, say, say_lines};
+use super::words::{badge, capital, rich, say, say_lines, sentence};
 use super::{evidence, matrix, terms, timeline};
 use crate::core::event::Phase;
 use crate::core::verdict::{CaseResult, Seen, StepResult, Verdict};
@@ -22,9 +22,10 @@ pub(super) fn render(Anchored { case, anchor }: &Anchored<'_>, first: bool) -> M
             // Browsers open what holds the anchor that a link leads to, not what is one.
             div.body id=(anchor) {
                 @if let Some(reason) = &case.reason {
-                    p { strong { "Why: " } (say(reason)) }
+                    p { strong { "Why: " } (rich(&sentence(reason))) }
                 }
                 (terms::table(case, fine))
+                (timeline::render(case, fine))
                 @for step in &case.steps { (phase(case, step, fine)) }
                 (policies(case))
             }
@@ -62,7 +63,6 @@ fn phase(case: &CaseResult, step: &StepResult, fine: bool) -> Markup {
             }
             (matrix::table(step))
             @if !fine {
-                (timeline::render(case, step))
                 (evidence::render(case, step))
             }
         } @else {
@@ -92,18 +92,17 @@ fn outcome(step: &StepResult) -> String {
     text
 }
 
-/// The policies that hold what is not enforced, each once.
+/// The policies that hold the terms, each once.
 fn policies(case: &CaseResult) -> Markup {
     let mut shown: Vec<&str> = Vec::new();
-    let failing = case.terms.iter().filter(|term| term.verdict.is_failure());
-    for policy in failing.filter_map(|term| term.policy.as_deref()) {
+    for policy in case.terms.iter().filter_map(|term| term.policy.as_deref()) {
         if !shown.contains(&policy) {
             shown.push(policy);
         }
     }
     html! {
         @if !shown.is_empty() {
-            h4 { (if shown.len() == 1 { "The policy" } else { "The policies" }) " with terms that are not enforced" }
+            h4 { (if shown.len() == 1 { "The policy" } else { "The policies" }) }
             @for policy in shown {
                 pre tabindex="0" role="group" aria-label="Policy, as YAML" { code { (say_lines(policy)) } }
             }

@@ -1,7 +1,7 @@
 //! The cases: a line for each, then each in full.
 
 use super::case;
-use super::words::{badge, say, scroll, sentence};
+use super::words::{badge, rich, say, scroll, sentence};
 use crate::core::verdict::{CaseResult, RunResult};
 use crate::report::page::Tone;
 use crate::report::phrases::{self, Converged, Unscored, is_scored};
@@ -34,7 +34,7 @@ fn anchor(index: usize, id: &str) -> String {
     format!("case-{}-{plain}", index + 1)
 }
 
-fn link(Anchored { case, anchor }: &Anchored<'_>) -> Markup {
+pub(super) fn link(Anchored { case, anchor }: &Anchored<'_>) -> Markup {
     html! {
         @if case.steps.is_empty() { (say(&case.id)) } @else { a href={ "#" (anchor) } { (say(&case.id)) } }
     }
@@ -43,12 +43,15 @@ fn link(Anchored { case, anchor }: &Anchored<'_>) -> Markup {
 /// A line for each case.
 pub(super) fn table(result: &RunResult, cases: &[Anchored<'_>]) -> Markup {
     let scored: Vec<&Anchored<'_>> = cases.iter().filter(|anchored| is_scored(anchored.case)).collect();
+    // Where nothing needs a reason, the column would be empty.
+    let why = scored.iter().any(|anchored| anchored.case.reason.is_some());
     let table = html! {
         table.cases {
             caption { "Cases that were scored, what is wrong first" }
             thead {
                 tr {
-                    @for head in ["Verdict", "Case", "Terms", "Converged", "Why"] { th scope="col" { (head) } }
+                    @for head in ["Verdict", "Case", "Terms", "Converged"] { th scope="col" { (head) } }
+                    @if why { th scope="col" { "Why" } }
                 }
             }
             tbody {
@@ -59,7 +62,7 @@ pub(super) fn table(result: &RunResult, cases: &[Anchored<'_>]) -> Markup {
                         th scope="row" { (link(anchored)) }
                         td { (phrases::terms(case)) }
                         td.number { (Converged::of(case)) }
-                        td.why { @if let Some(reason) = &case.reason { (say(reason)) } }
+                        @if why { td.why { @if let Some(reason) = &case.reason { (rich(&say(reason))) } } }
                     }
                 }
             }
@@ -89,7 +92,7 @@ fn unscored(cases: &[Anchored<'_>], groups: &[Unscored<'_>]) -> Markup {
                     div {
                         dt { (badge(*verdict)) }
                         dd {
-                            p { (sentence(reason)) }
+                            p { (rich(&sentence(reason))) }
                             ul.chips {
                                 @for anchored in cases.iter().filter(|one| group.iter().any(|case| ptr::eq(*case, one.case))) {
                                     li { (link(anchored)) }

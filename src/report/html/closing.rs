@@ -1,6 +1,6 @@
 //! What the specification leaves open, notes, and how to read all of it.
 
-use super::words::{meanings, scroll, sentence};
+use super::words::{meanings, rich, scroll, sentence};
 use crate::core::verdict::{RunResult, Verdict};
 use maud::{Markup, html};
 
@@ -34,13 +34,13 @@ pub(super) fn render(result: &RunResult) -> Markup {
             section aria-labelledby="open" {
                 h2 #open { "Left open by the specification" }
                 p { "What this network does where the specification does not say what it must. It is never scored." }
-                ul { @for behaviour in &result.behaviours { li { (sentence(&behaviour.text)) } } }
+                ul { @for behaviour in &result.behaviours { li { (rich(&sentence(&behaviour.text))) } } }
             }
         }
         @if !result.notes.is_empty() {
             section aria-labelledby="notes" {
                 h2 #notes { "Notes" }
-                ul { @for note in &result.notes { li { (sentence(note)) } } }
+                ul { @for note in &result.notes { li { (rich(&sentence(note))) } } }
             }
         }
         section aria-labelledby="reading" {
@@ -54,6 +54,14 @@ pub(super) fn render(result: &RunResult) -> Markup {
                 " only in the scopes that it was tested in."
             }
             dl.words { @for (word, meaning) in WORDS { div { dt { (word) } dd { (meaning) } } } }
+            h3 #bars { "Timelines" }
+            p {
+                "A bar for each flow, from before the first change until after the last. Each part of it begins with the \
+                 request of a change and has a scale of its own. Tall and orange: attempts that got through. Low and blue: \
+                 attempts that did not. Outlined: attempts that say nothing. A line above: datagrams that arrived, answered \
+                 or not. Grey ground: the flow must be blocked. An upright line within a part: since then everything in the \
+                 case was right."
+            }
             h3 { "Verdicts, worst first" }
             (meanings(Verdict::WORST_FIRST.into_iter()))
             p {

@@ -1,6 +1,6 @@
 //! What was run, and what it came to.
 
-use super::words::{class, say, sentence};
+use super::words::{class, rich, say, sentence};
 use crate::core::event::RunSettings;
 use crate::core::verdict::{RunResult, any_of};
 use crate::report::page::duration_ms;
@@ -19,9 +19,9 @@ pub(super) fn render(result: &RunResult) -> Markup {
                 " "
                 span.of { (say(&run.target)) " run " (say(&run.run)) }
             }
-            p.headline { (headline(result, as_if.as_deref())) }
+            p.headline { (rich(&headline(result, as_if.as_deref()))) }
             @if let Some(as_if) = &as_if {
-                p.asif { "The network behaves as if " strong { (say(as_if)) } "." }
+                p.asif { "The network behaves as if " strong { (rich(&say(as_if))) } "." }
             }
             @if let Some(text) = phrases::incomplete(result) {
                 p.alert { strong { "Incomplete. " } (say(text)) }
@@ -31,9 +31,16 @@ pub(super) fn render(result: &RunResult) -> Markup {
                     strong { "Faults on purpose: " } (say(faults.join(", "))) ". This network was told to misbehave."
                 }
             }
-            (setup(result))
+            p.small {
+                "Started " (say(started(result))) ", took " (duration_ms(result.duration_us as f64 / 1_000.0))
+                " · profile " (say(&run.settings.profile)) " · papertiger " (say(&run.tool_version))
+            }
         }
     }
+}
+
+fn started(result: &RunResult) -> String {
+    result.run.started_at.replace('T', " ").replace('Z', " UTC")
 }
 
 /// The headline without the verdict that stands above it and the diagnosis that stands below.
@@ -43,7 +50,8 @@ fn headline(result: &RunResult, as_if: Option<&str>) -> String {
     sentence(told.unwrap_or(text))
 }
 
-fn setup(result: &RunResult) -> Markup {
+/// How the run was made.
+pub(super) fn setup(result: &RunResult) -> Markup {
     let run = &result.run;
     let RunSettings {
         profile,
@@ -61,7 +69,7 @@ fn setup(result: &RunResult) -> Markup {
     let mut facts = vec![
         ("Target", run.target.clone()),
         ("Run", run.run.clone()),
-        ("Started", run.started_at.replace('T', " ").replace('Z', " UTC")),
+        ("Started", started(result)),
         ("Took", duration_ms(result.duration_us as f64 / 1_000.0)),
         ("Version", run.tool_version.clone()),
         ("Profile", profile.clone()),
@@ -77,9 +85,12 @@ fn setup(result: &RunResult) -> Markup {
         facts.push(("Canary", format!("at least {}", ms(*canary_ms))));
     }
     html! {
-        dl.facts {
-            @for (name, value) in facts {
-                div { dt { (name) } dd { (say(value)) } }
+        section aria-labelledby="run" {
+            h2 #run { "How the run was made" }
+            dl.facts {
+                @for (name, value) in facts {
+                    div { dt { (name) } dd { (say(value)) } }
+                }
             }
         }
     }

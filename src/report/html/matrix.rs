@@ -131,7 +131,7 @@ fn legend(used: &BTreeSet<Sign>, gaps: bool) -> Markup {
         ul.legend {
             @for sign in Sign::ALL.into_iter().filter(|sign| used.contains(sign)) {
                 @let (mark, _, meaning) = sign.show();
-                li { span.key class=(class(sign)) { (mark) } " " (meaning) }
+                li { span class={ "key " (class(sign)) } { (mark) } " " (meaning) }
             }
             @if gaps { li { "blank: not probed" } }
         }

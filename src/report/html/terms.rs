@@ -1,9 +1,10 @@
 //! The terms of a case: what each came to, and in which scopes.
 
-use super::words::{badge, class, say, scroll, sentence};
+use super::words::{badge, capital, class, path, rich, say, scroll, sentence};
 use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::verdict::{CaseResult, Placement, Scope, ScopeResult, TermResult};
 use crate::report::page::{count, duration_ms};
+use crate::report::phrases;
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -29,11 +30,11 @@ pub(super) fn table(case: &CaseResult, fine: bool) -> Markup {
                 @for term in terms {
                     tr {
                         td { (badge(term.verdict)) }
-                        th scope="row" { code { (say(&term.id)) } }
+                        th scope="row" { code { (path(&term.id)) } }
                         td { (say(&term.feature)) }
                         td.number { (term.latency_ms.map_or_else(|| "–".to_owned(), duration_ms)) }
                         td.why {
-                            (sentence(&term.explanation))
+                            (rich(&sentence(&term.explanation)))
                             @if !term.faults.is_empty() && !fine {
                                 " " span.quiet { "Faults that fit: " (say(term.faults.join("; "))) "." }
                             }
@@ -57,6 +58,11 @@ fn scopes(scopes: &[ScopeResult]) -> Markup {
 }
 
 fn line(scopes: &[ScopeResult]) -> Markup {
+    html! { @if let Some(text) = tested(scopes) { " " span.quiet { (capital(&text)) "." } } }
+}
+
+/// "tested in 3 of the 8 scopes of: IPv4 × TCP, UDP × pod IP, ClusterIP × same node, cross node"
+pub(super) fn tested(scopes: &[ScopeResult]) -> Option<String> {
     fn values<T: Ord + Copy + Display>(scopes: &[ScopeResult], of: impl Fn(&Scope) -> T) -> (usize, String) {
         let values: BTreeSet<T> = scopes.iter().map(|result| of(&result.scope)).collect();
         (values.len(), values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
@@ -70,11 +76,12 @@ fn line(scopes: &[ScopeResult]) -> Markup {
     let all: usize = dimensions.iter().map(|(number, _)| number).product();
     let names: Vec<String> = dimensions.into_iter().map(|(_, names)| names).collect();
     let number = match scopes.len() {
+        0 => return None,
         1 => "1 scope".to_owned(),
         number if number == all => format!("all {number} scopes of"),
         number => format!("{number} of the {all} scopes of"),
     };
-    html! { " " span.quiet { "Tested in " (number) ": " (names.join(" × ")) "." } }
+    Some(format!("tested in {number}: {}", names.join(" × ")))
 }
 
 /// A row for each family and protocol, a column for each path and placement.
@@ -101,7 +108,7 @@ fn grid(scopes: &[ScopeResult]) -> Markup {
                         @for column in &columns {
                             @match row.get(column) {
                                 Some(ScopeResult { verdict, .. }) => {
-                                    td class=(class(*verdict)) { (verdict.to_string().to_lowercase()) }
+                                    td class=(class(*verdict)) { (phrases::short(*verdict)) }
                                 }
                                 None => { td.untested { "not tested" } }
                             }

@@ -15,6 +15,33 @@ pub(super) fn say_lines(text: &str) -> String {
     text.trim_end().lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
+/// The path of a term, which lines break before its dots.
+pub(super) fn path(text: &str) -> Markup {
+    let text = say(text);
+    html! {
+        @for (index, part) in text.split('.').enumerate() {
+            @if index > 0 { wbr; "." }
+            (part)
+        }
+    }
+}
+
+/// Text whose `names` are set like names.
+pub(super) fn rich(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // A name that does not end is a mark and nothing more.
+    let closed = parts.len() % 2 == 1;
+    html! {
+        @if closed {
+            @for (index, part) in parts.into_iter().enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else {
+            (text)
+        }
+    }
+}
+
 /// A sentence: it begins with a capital letter, and ends.
 pub(super) fn sentence(text: &str) -> String {
     let text = say(text);
