@@ -5,7 +5,7 @@ use super::errors::failed;
 use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
-use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property};
+use crate::core::catalogue::{Case, Property};
 use crate::core::model::change::{Change, guarded};
 use crate::core::model::world::World;
 use crate::target::{LaneNames, TargetError};
@@ -28,8 +28,8 @@ impl ClusterTarget {
         }
         let names = names(0);
         let world = self.world(&names);
+        let suffix = self.label_suffix(&names);
         let given = self.maker.given.is_some();
-        let suffix = if given { LABELS_OF_GIVEN.to_owned() } else { names.suffix() };
         for case in cases.iter().filter(|case| !(given && case.changes_a_namespace())) {
             let instance = case.instantiate(&world, &suffix);
             for policy in instance.steps.iter().flat_map(Change::policies) {

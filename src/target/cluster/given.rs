@@ -1,10 +1,11 @@
 //! Namespaces that somebody else has made for probe pods. They are never changed themselves, and everything that a run has
 //! made in them is removed kind by kind.
 
+use super::ALIVE;
 use super::errors::{advised, failed, patiently, refused};
-use super::names::{EXPIRES, RUN, selector_of};
-use super::remove::{DEADLINE, Remains, STRAGGLERS};
-use super::rights::{self, GIVEN_RIGHTS};
+use super::names::{RUN, selector_of};
+use super::remove::{DEADLINE, Remains, STRAGGLERS, by_run};
+use super::rights::{self, GIVEN_RIGHTS, NODE_RIGHTS, Right};
 use crate::core::catalogue::{Blueprint, LABELS_OF_GIVEN};
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, Namespace};
 use crate::target::TargetError;
@@ -20,7 +21,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use tokio::time::{Instant, timeout};
@@ -66,14 +67,16 @@ impl GivenNamespaces {
         self.0.iter().map(String::as_str)
     }
 
-    /// The names, as rights are asked for.
-    pub(super) fn places(&self) -> Vec<Option<&str>> {
-        self.names().map(Some).collect()
+    /// Rights in each of them, as they are asked for.
+    pub(super) fn each<'a>(&'a self, rights: &'a [Right]) -> Vec<(Option<&'a str>, &'a [Right])> {
+        self.names().map(|name| (Some(name), rights)).collect()
     }
 
     /// Looks whether a run can work in them: rights, labels, and that nobody else does.
     pub(super) async fn survey(&self, client: &Client) -> Result<Vec<Namespace>, TargetError> {
-        rights::check_in(client, &GIVEN_RIGHTS, &self.places()).await?;
+        let mut wanted = self.each(&GIVEN_RIGHTS);
+        wanted.push((None, &NODE_RIGHTS));
+        rights::check_in(client, &wanted).await?;
         let namespaces = try_join_all(self.planned().map(|(name, plan)| found(client, name, plan))).await?;
         try_join_all(self.0.iter().map(|name| holds_no_other_pods(client, name))).await?;
         for Remains { run, namespaces, expires } in self.remains(client).await? {
@@ -96,17 +99,8 @@ impl GivenNamespaces {
 
     /// What runs have left in them, those at work among them.
     pub(super) async fn remains(&self, client: &Client) -> Result<Vec<Remains>, TargetError> {
-        let mut runs: BTreeMap<String, Remains> = BTreeMap::new();
-        for (namespace, object) in self.labelled(client, RUN).await? {
-            let Some(run) = object.labels().get(RUN).cloned() else { continue };
-            let expires = object.annotations().get(EXPIRES).and_then(|text| text.parse().ok());
-            let remains = runs.entry(run.clone()).or_insert_with(|| Remains { run, namespaces: Vec::new(), expires });
-            if !remains.namespaces.contains(&namespace) {
-                remains.namespaces.push(namespace);
-            }
-            remains.expires = remains.expires.max(expires);
-        }
-        Ok(runs.into_values().collect())
+        let found = self.labelled(client, RUN).await?;
+        Ok(by_run(found.iter().map(|(namespace, object)| (namespace.clone(), object))))
     }
 
     /// Removes what runs have left whose time is over.
@@ -233,8 +227,7 @@ fn missing<'a>(labels: &Labels, plan: &'a Namespace) -> impl Iterator<Item = (&'
 /// A policy that isolates every pod of a namespace would cut off somebody else's.
 async fn holds_no_other_pods(client: &Client, namespace: &str) -> Result<(), TargetError> {
     let step = || format!("looking for other people's pods in {namespace}");
-    let others =
-        ListParams::default().labels(&format!("!{RUN}")).fields("status.phase!=Succeeded,status.phase!=Failed");
+    let others = ListParams::default().labels(&format!("!{RUN}")).fields(ALIVE);
     let pods = Api::<Pod>::namespaced(client.clone(), namespace);
     let pods = patiently(|| pods.list_metadata(&others)).await.map_err(|error| refused(step(), &error))?.items;
     if pods.is_empty() {

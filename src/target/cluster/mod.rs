@@ -52,6 +52,9 @@ const ASSIGNS_USERS: &str = "security.openshift.io";
 /// How long the pods of one lane may have the nodes to themselves.
 const HEAD_START: Duration = Duration::from_secs(5);
 
+/// Pods that have not ended.
+const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
 /// How long the end of a run waits for what it was creating.
 const CREATES_END: Duration = Duration::from_secs(20);
 
@@ -107,15 +110,12 @@ impl ClusterTarget {
                 rights::check(&client, &RIGHTS).await?;
                 Vec::new()
             }
-            Some(given) => {
-                rights::check(&client, &NODE_RIGHTS).await?;
-                given.survey(&client).await?
-            }
+            Some(given) => given.survey(&client).await?,
         };
         let nodes = Api::<core::Node>::all(client.clone());
         let nodes = nodes.list(&ListParams::default()).await.map_err(|error| refused("listing the nodes", &error))?;
         // Nobody who works in given namespaces needs to see the pods of others: there is room, or pods find no place.
-        let pods = if given.is_empty() { others(&client).await? } else { Vec::new() };
+        let pods = if options.namespaces.is_none() { others(&client).await? } else { Vec::new() };
 
         let blueprint = Blueprint::embedded();
         let tolerations: Vec<core::Toleration> = options.tolerate.iter().map(|text| nodes::toleration(text)).collect();
@@ -131,7 +131,7 @@ impl ClusterTarget {
         let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
         let secret = match &options.pull_secret {
             // Those who made the namespaces have put it there.
-            Some(_) if !given.is_empty() => None,
+            Some(_) if options.namespaces.is_some() => None,
             Some(name) => {
                 rights::check(&client, &PULL_SECRET_RIGHTS).await?;
                 Some(pull_secret(&connection, name).await?)
@@ -167,7 +167,7 @@ impl ClusterTarget {
     /// none of them stands are not tested.
     pub fn settle_on(&mut self, lanes: usize) -> usize {
         // Given namespaces hold one world.
-        let most = if self.given.is_empty() { self.placement.lanes() } else { 1 };
+        let most = if self.maker.given.is_some() { 1 } else { self.placement.lanes() };
         let lanes = lanes.min(most);
         self.placement.keep(lanes);
         let placement = &self.placement;
@@ -179,12 +179,16 @@ impl ClusterTarget {
         lanes
     }
 
+    /// The suffix of a lane's label values.
+    fn label_suffix(&self, lane: &LaneNames) -> String {
+        if self.maker.given.is_some() { LABELS_OF_GIVEN.to_owned() } else { lane.suffix() }
+    }
+
     fn world(&self, lane: &LaneNames) -> World {
-        let mut world = if self.given.is_empty() {
-            self.blueprint.world(&lane.suffix())
-        } else {
-            World { namespaces: self.given.clone(), ..self.blueprint.world(LABELS_OF_GIVEN) }
-        };
+        let mut world = self.blueprint.world(&self.label_suffix(lane));
+        if self.maker.given.is_some() {
+            world.namespaces.clone_from(&self.given);
+        }
         world.externals.clear();
         world.nodes.clone_from(&self.nodes);
         self.placement.place(&mut world, lane.lane);
@@ -198,7 +202,7 @@ impl ClusterTarget {
     pub fn note_left_out(&self, cases: &[Case]) -> Option<String> {
         let left_out: Vec<&str> =
             cases.iter().filter(|case| case.changes_a_namespace()).map(|case| case.id.as_str()).collect();
-        if self.given.is_empty() || left_out.is_empty() {
+        if self.maker.given.is_none() || left_out.is_empty() {
             return None;
         }
         let text = format!(
@@ -267,9 +271,9 @@ impl Target for ClusterTarget {
             };
             if let Some(given) = &maker.given {
                 // What stands in the way: an earlier run's remains, or a lane that this one replaces.
-                given.remove_expired(&maker.client).await?;
-                if lane > 0 {
-                    given.remove(&maker.client, &names.run).await?;
+                match lane {
+                    0 => given.remove_expired(&maker.client).await?,
+                    _ => given.remove(&maker.client, &names.run).await?,
                 }
             }
             let created = maker.create(world, &names).await?;
@@ -290,7 +294,7 @@ impl Target for ClusterTarget {
         let _nobody_creates = tokio::time::timeout(CREATES_END, self.gate.write()).await;
         if self.options.keep {
             let run = &self.options.run;
-            let cleanup = match &self.options.namespaces {
+            let cleanup = match &self.maker.given {
                 None => remove::cleanup(run),
                 Some(given) => given.cleanup(run),
             };
@@ -299,7 +303,7 @@ impl Target for ClusterTarget {
             )));
             return Ok(());
         }
-        remove_run(&self.connection, self.options.namespaces.as_ref(), &self.options.run).await
+        remove_run(&self.connection, self.maker.given.as_ref(), &self.options.run).await
     }
 }
 
@@ -311,7 +315,7 @@ pub async fn remains(connection: &Connection, given: Option<&GivenNamespaces>) -
             remove::remains(&connection.client).await
         }
         Some(given) => {
-            rights::check_in(&connection.client, &GIVEN_CLEANUP_RIGHTS, &given.places()).await?;
+            rights::check_in(&connection.client, &given.each(&GIVEN_CLEANUP_RIGHTS)).await?;
             given.remains(&connection.client).await
         }
     }
@@ -331,7 +335,7 @@ pub async fn remove_run(
 
 /// All pods of the cluster that have not ended.
 async fn others(client: &kube::Client) -> Result<Vec<Pod>, TargetError> {
-    let alive = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+    let alive = ListParams::default().fields(ALIVE);
     let pods = Api::<Pod>::all(client.clone()).list(&alive).await;
     Ok(pods.map_err(|error| refused("counting the room on the nodes", &error))?.items)
 }

@@ -43,15 +43,22 @@ pub(super) async fn remains(client: &Client) -> Result<Vec<Remains>, TargetError
         .list(&ListParams::default().labels(RUN))
         .await
         .map_err(|error| refused("listing the namespaces of runs", &error))?;
+    Ok(by_run(found.iter().map(|namespace| (namespace.name_any(), namespace))))
+}
+
+/// What is whose: objects, each with its namespace, by the run whose label they carry.
+pub(super) fn by_run<'a, K: ResourceExt + 'a>(found: impl Iterator<Item = (String, &'a K)>) -> Vec<Remains> {
     let mut runs: BTreeMap<String, Remains> = BTreeMap::new();
-    for namespace in found {
-        let Some(run) = namespace.labels().get(RUN).cloned() else { continue };
-        let expires = namespace.annotations().get(EXPIRES).and_then(|text| text.parse().ok());
+    for (namespace, object) in found {
+        let Some(run) = object.labels().get(RUN).cloned() else { continue };
+        let expires = object.annotations().get(EXPIRES).and_then(|text| text.parse().ok());
         let remains = runs.entry(run.clone()).or_insert_with(|| Remains { run, namespaces: Vec::new(), expires });
-        remains.namespaces.push(namespace.name_any());
+        if !remains.namespaces.contains(&namespace) {
+            remains.namespaces.push(namespace);
+        }
         remains.expires = remains.expires.max(expires);
     }
-    Ok(runs.into_values().collect())
+    runs.into_values().collect()
 }
 
 /// Deletes every namespace of a run, and waits until they are gone.

@@ -119,11 +119,11 @@ impl fmt::Display for Right {
 
 /// Asks the API server for each right in the whole cluster, and names every one that is missing.
 pub(super) async fn check(client: &Client, rights: &[Right]) -> Result<(), TargetError> {
-    check_in(client, rights, &[None]).await
+    check_in(client, &[(None, rights)]).await
 }
 
-/// Asks the API server for each right in each of these namespaces, and names every one that is missing.
-pub(super) async fn check_in(client: &Client, rights: &[Right], places: &[Option<&str>]) -> Result<(), TargetError> {
+/// Asks the API server for rights, each in its namespace or in the whole cluster, and names every one that is missing.
+pub(super) async fn check_in(client: &Client, wanted: &[(Option<&str>, &[Right])]) -> Result<(), TargetError> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let ask = |place: Option<&str>, right: Right| {
         let (reviews, namespace) = (reviews.clone(), place.map(str::to_owned));
@@ -151,7 +151,7 @@ pub(super) async fn check_in(client: &Client, rights: &[Right], places: &[Option
             Ok::<_, kube::Error>((format!("{right}{place}"), answer.status.is_some_and(|status| status.allowed)))
         }
     };
-    let asked = places.iter().flat_map(|place| rights.iter().map(|right| ask(*place, *right)));
+    let asked = wanted.iter().flat_map(|(place, rights)| rights.iter().map(|right| ask(*place, *right)));
     let answers = try_join_all(asked).await.map_err(|error| refused("asking which rights this user has", &error))?;
     let missing: Vec<&str> = answers.iter().filter(|(_, allowed)| !allowed).map(|(right, _)| right.as_str()).collect();
     if missing.is_empty() {
