@@ -11,6 +11,8 @@ pub mod core;
 #[cfg(feature = "cli")]
 pub mod carried;
 #[cfg(feature = "cli")]
+mod causes;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod commands;

@@ -1,6 +1,7 @@
 //! Why an image did not get to a registry, and what to do about it.
 
 use super::Access;
+use crate::causes::causes;
 use crate::report::page::{clean, told};
 use reqwest::StatusCode;
 use std::error::Error;
@@ -159,17 +160,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that an error says, without what wrappers repeat.
+/// All that an error says, which may be somebody else's words.
 pub(super) fn words(error: &(dyn Error + 'static)) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = clean(&error.to_string());
-        causes.retain(|outer| !outer.ends_with(&text));
-        causes.push(text);
-        next = error.source();
-    }
-    causes.join(": ")
+    clean(&causes(error))
 }
 
 /// What went wrong with TLS, if that was it. I/O errors hide what they are made of from `source`.

@@ -1,7 +1,7 @@
 //! What the API server or the way to it says, in the words of a [`TargetError`].
 
+use crate::causes::causes;
 use crate::target::TargetError;
-use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,16 +38,7 @@ pub(super) fn cause(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return if status.message.is_empty() { status.reason.clone() } else { status.message.clone() };
     }
-    let mut causes: Vec<String> = Vec::new();
-    let mut next: Option<&dyn Error> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        // Wrappers repeat what they wrap.
-        causes.retain(|outer| !outer.ends_with(&text));
-        causes.push(text);
-        next = error.source();
-    }
-    causes.join(": ")
+    causes(error)
 }
 
 /// Whether the same request may well succeed a moment later: the server was not reached, or said that it is busy.
