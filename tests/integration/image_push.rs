@@ -1,12 +1,13 @@
 //! `papertiger image push`, as a registry on loopback receives it.
 
 use crate::common::papertiger;
+use crate::http::Request;
 use crate::image::{X86_64, executable};
 use papertiger::carried::Executable;
 use papertiger::image::{Digest, Image, Program};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,15 +16,6 @@ use tempfile::TempDir;
 
 /// `me:secret`, as a login and a header have it.
 const ME: &str = "bWU6c2VjcmV0";
-
-#[derive(Clone, Debug)]
-struct Request {
-    method: String,
-    /// With the query.
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
 
 /// Status, headers and body; nothing of it where the connection is cut.
 type Answer = Option<(u16, Vec<(&'static str, String)>, String)>;
@@ -48,36 +40,6 @@ struct Kept {
 
 fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
     Some((status, headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(), body.to_owned()))
-}
-
-impl Request {
-    fn read(stream: &TcpStream) -> Self {
-        let mut reader = BufReader::new(stream);
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            match line.trim() {
-                "" => break,
-                line => lines.push(line.to_owned()),
-            }
-        }
-        let first: Vec<String> = lines.remove(0).split(' ').map(str::to_owned).collect();
-        let header = |line: &String| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-        let headers: BTreeMap<_, _> = lines.iter().filter_map(header).collect();
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        Self { method: first[0].clone(), path: first[1].clone(), headers, body }
-    }
-
-    fn is(&self, method: &str, path: &str) -> bool {
-        self.method == method && self.path.starts_with(path)
-    }
-
-    fn authorization(&self) -> Option<&str> {
-        self.headers.get("authorization").map(String::as_str)
-    }
 }
 
 impl Kept {

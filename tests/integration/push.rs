@@ -1,43 +1,33 @@
 //! Metrics to a Pushgateway, as one on loopback receives them.
 
 use crate::common::papertiger;
+use crate::http::Request;
 use crate::record::log;
 use crate::report::runs;
 use papertiger::core::verdict::RunResult;
 use papertiger::report::prometheus;
 use papertiger::report::push::{Gateway, PushError};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 /// The first line of a request and its body.
-type Request = (String, String);
+type Received = (String, String);
 
 /// Answers so many requests, and tells what they were.
-fn gateway(requests: usize, answer: &'static str) -> (SocketAddr, JoinHandle<Vec<Request>>) {
+fn gateway(requests: usize, answer: &'static str) -> (SocketAddr, JoinHandle<Vec<Received>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serve = move || (0..requests).map(|_| serve(&listener, answer)).collect();
     (address, std::thread::spawn(serve))
 }
 
-fn serve(listener: &TcpListener, answer: &str) -> Request {
+fn serve(listener: &TcpListener, answer: &str) -> Received {
     let (mut stream, _) = listener.accept().unwrap();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        match line.trim() {
-            "" => break,
-            line => head.push(line.to_owned()),
-        }
-    }
-    let length = head.iter().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
-    let mut body = vec![0; length.unwrap().parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
+    let request = Request::read(&stream);
+    assert!(request.headers.contains_key("content-length"), "{request:?}");
     write!(stream, "HTTP/1.1 {answer}").unwrap();
-    (head.remove(0), String::from_utf8(body).unwrap())
+    (request.line, String::from_utf8(request.body).unwrap())
 }
 
 const TAKEN: &str = "200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -52,7 +42,7 @@ fn push(to: &str, result: &RunResult) -> Result<(), PushError> {
 fn a_success_has_a_group_of_its_own_that_other_runs_leave_alone() {
     let (address, requests) = gateway(2, TAKEN);
     push(&format!("http://{address}"), &runs::enforced()).unwrap();
-    let [run, success]: [Request; 2] = requests.join().unwrap().try_into().unwrap();
+    let [run, success]: [Received; 2] = requests.join().unwrap().try_into().unwrap();
     assert_eq!(run.0, "PUT /metrics/job/papertiger HTTP/1.1");
     assert_eq!(success.0, "PUT /metrics/job/papertiger/outcome/enforced HTTP/1.1");
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
@@ -63,7 +53,7 @@ fn a_success_has_a_group_of_its_own_that_other_runs_leave_alone() {
 
     let (address, requests) = gateway(1, TAKEN);
     push(&format!("http://{address}/metrics/job/a/cluster/b"), &runs::egress_ignored()).unwrap();
-    let [run]: [Request; 1] = requests.join().unwrap().try_into().unwrap();
+    let [run]: [Received; 1] = requests.join().unwrap().try_into().unwrap();
     assert_eq!(run.0, "PUT /metrics/job/a/cluster/b HTTP/1.1");
     assert_eq!(run.1, prometheus::render(&runs::egress_ignored()));
 }
