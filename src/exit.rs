@@ -2,7 +2,7 @@
 
 use crate::core::diff::{Diff, Turn};
 use crate::core::event::RunEnd;
-use crate::core::verdict::{RunResult, TermResult, Verdict};
+use crate::core::verdict::{RunResult, StartUp, TermResult, Verdict};
 use std::process::ExitCode;
 
 /// Every code that papertiger ends with.
@@ -111,8 +111,7 @@ impl FailOn {
         };
         match self {
             Self::Late => has(Verdict::Late),
-            // No case of this version starts pods under a policy, so there is no window to find.
-            Self::Startup => false,
+            Self::Startup => result.startups.iter().any(StartUp::has_window),
             Self::Skipped => has(Verdict::Skipped) || result.nodes.iter().any(|node| node.verdict == Verdict::Skipped),
         }
     }

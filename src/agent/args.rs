@@ -1,13 +1,14 @@
 //! The agent's few arguments, without a crate for them.
 
 use crate::agent::echo::{IDENTITY_LIMIT, is_identity};
+use crate::core::wire::ToAgent;
 use std::ffi::OsString;
 
 /// Where the token is looked for. Not an argument: those show in the process list.
 pub const TOKEN_VARIABLE: &str = "PAPERTIGER_TOKEN";
 
 pub(super) const USAGE: &str = "\
-usage: papertiger-agent --identity NAME --control stdin|PORT [--open PORT]
+usage: papertiger-agent --identity NAME --control stdin|PORT [--open PORT] [--plan JSON]
 
 Sends and answers papertiger's probes, as a controller tells it to.
 
@@ -15,6 +16,7 @@ Sends and answers papertiger's probes, as a controller tells it to.
   --control stdin       take orders from the Unix socket that is file descriptor 0, and end with it
   --control PORT        take orders on 127.0.0.1 and ::1; end after two minutes without a controller
   --open PORT           answer on this TCP port from the beginning, before any order to, for a kubelet that probes it
+  --plan JSON           obey these orders from the beginning, before any controller comes
 
 The controller's secret is read from the variable PAPERTIGER_TOKEN.";
 
@@ -29,6 +31,8 @@ pub struct AgentConfig {
     pub control: Control,
     /// The TCP port that is open from the beginning.
     pub open: Option<u16>,
+    /// What it does before any controller comes.
+    pub plan: Vec<ToAgent>,
 }
 
 /// Where controllers come from.
@@ -50,7 +54,7 @@ pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     token: Option<OsString>,
 ) -> Result<Option<AgentConfig>, UsageError> {
-    let (mut identity, mut control, mut open) = (None, None, None);
+    let (mut identity, mut control, mut open, mut plan) = (None, None, None, None);
     let mut arguments = arguments.map(|argument| text("an argument", argument)).peekable();
     // An image's entry point may be the whole command or the agent alone, and both are given the same arguments.
     let _command = arguments.next_if(|argument| matches!(argument.as_deref(), Ok("agent")));
@@ -63,6 +67,7 @@ pub(super) fn parse(
             "--identity" => &mut identity,
             "--control" => &mut control,
             "--open" => &mut open,
+            "--plan" => &mut plan,
             "--help" | "-h" => return Ok(None),
             _ => return error(format!("unknown argument `{name}`")),
         };
@@ -88,8 +93,12 @@ pub(super) fn parse(
         Ok(open) => open,
         Err(port) => return error(format!("`--open` has to be a port, not `{port}`")),
     };
+    let plan = match plan.as_deref().map(serde_json::from_str).transpose() {
+        Ok(plan) => plan.unwrap_or_default(),
+        Err(problem) => return error(format!("`--plan` has to be a list of orders: {problem}")),
+    };
     match token.map(|token| text(TOKEN_VARIABLE, token)).transpose()? {
-        Some(token) if !token.is_empty() => Ok(Some(AgentConfig { identity, token, control, open })),
+        Some(token) if !token.is_empty() => Ok(Some(AgentConfig { identity, token, control, open, plan })),
         _ => error(format!("the variable {TOKEN_VARIABLE} has to carry the controller's secret")),
     }
 }
@@ -129,10 +138,19 @@ mod tests {
             ("agent --control=8470 --identity=x/a", Control::Listen(8470), None),
             ("--open 8080 --identity x/a --control 8470", Control::Listen(8470), Some(8080)),
         ] {
-            let config = AgentConfig { identity: "x/a".to_owned(), token: "t".to_owned(), control, open };
+            let (identity, token) = ("x/a".to_owned(), "t".to_owned());
+            let config = AgentConfig { identity, token, control, open, plan: Vec::new() };
             assert!(check(line, Some("t")) == Ok(Some(config)), "{line}");
         }
         assert!(check("--help", None) == Ok(None));
+    }
+
+    #[test]
+    fn a_plan_is_a_list_of_orders() {
+        let plan = vec![ToAgent::Listen { ports: Vec::new() }, ToAgent::Probe { epoch: 3, flows: Vec::new() }];
+        let line = format!("--identity x/a --control 1 --plan {}", serde_json::to_string(&plan).unwrap());
+        let config = check(&line, Some("t")).unwrap().unwrap();
+        assert_eq!(config.plan, plan);
     }
 
     #[test]
@@ -147,6 +165,8 @@ mod tests {
             ("--identity x/a --control 65536", Some("t"), "not `65536`"),
             ("--identity x/a --identity y/a", Some("t"), "twice"),
             ("--identity x/a --control 1 --open 0", Some("t"), "not `0`"),
+            ("--identity x/a --control 1 --plan {}", Some("t"), "a list of orders: invalid type: map"),
+            ("--identity x/a --control 1 --plan [{\"type\":\"dance\"}]", Some("t"), "unknown variant `dance`"),
             ("--verbose", Some("t"), "unknown argument `--verbose`"),
             (good, None, TOKEN_VARIABLE),
             (good, Some(""), TOKEN_VARIABLE),

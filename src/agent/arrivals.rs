@@ -24,6 +24,8 @@ pub struct Arrivals {
     clock: Clock,
     book: Mutex<Book>,
     changed: Notify,
+    /// Wakes whoever waits for a flow's first datagram.
+    begun: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +45,7 @@ struct Entry {
 impl Arrivals {
     /// Nothing has come in yet.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, book: Mutex::default(), changed: Notify::new() }
+        Self { clock, book: Mutex::default(), changed: Notify::new(), begun: Notify::new() }
     }
 
     /// The clock that arrivals are stamped with.
@@ -59,6 +61,20 @@ impl Arrivals {
         if book.count(epoch, flow, source, now_us) && book.since.is_none() {
             book.since = Some(Instant::now());
             self.changed.notify_one();
+        }
+        drop(book);
+        self.begun.notify_waiters();
+    }
+
+    /// Who sent the datagrams of a flow and epoch, as soon as the first of them has come in.
+    pub(crate) async fn source(&self, epoch: u32, flow: u32) -> SocketAddr {
+        loop {
+            // Whoever asks before it looks misses nothing that comes in between.
+            let begun = self.begun.notified();
+            if let Some(entry) = self.lock().epochs.get(&epoch).and_then(|flows| flows.get(&flow)) {
+                return entry.arrival.source;
+            }
+            begun.await;
         }
     }
 
@@ -162,6 +178,19 @@ mod tests {
         assert_eq!(arrivals.take().iter().map(|a| (a.flow, a.count)).collect::<Vec<_>>(), [(5, 3)]);
         arrivals.tell_again();
         assert_eq!(arrivals.take().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_flow_is_waited_for_until_its_first_datagram() {
+        let arrivals = Arrivals::new(Clock::start());
+        let mut waiting = std::pin::pin!(arrivals.source(2, 5));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        arrivals.record(1, 5, source());
+        arrivals.record(2, 6, source());
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "another epoch, another flow");
+        arrivals.record(2, 5, source());
+        assert_eq!(waiting.await, "10.0.0.1:7".parse().unwrap());
+        assert_eq!(arrivals.source(2, 5).await, "10.0.0.1:7".parse().unwrap(), "it is there already");
     }
 
     #[test]

@@ -46,6 +46,16 @@ impl<N: Net> Agent<N> {
         self.newest
     }
 
+    /// Does what it is to do before any controller comes, which is told of everything when it does.
+    pub(crate) async fn begin(&mut self, plan: Vec<ToAgent>) -> Result<(), Refusal> {
+        let (answers, nobody) = tokio::sync::mpsc::channel(1);
+        drop(nobody);
+        for order in plan {
+            self.obey(order, &answers).await?;
+        }
+        Ok(())
+    }
+
     /// Does what a controller says. Answers are sent in the order in which the orders came.
     pub(crate) async fn obey(&mut self, order: ToAgent, answers: &Sender<FromAgent>) -> Result<(), Refusal> {
         let answer = match order {

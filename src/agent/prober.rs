@@ -5,6 +5,7 @@ use crate::agent::net::Net;
 use crate::agent::pacing::Pacing;
 use crate::core::model::observation::Outcome;
 use crate::core::wire::ProbeFlow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -75,6 +76,17 @@ impl<N: Net> Prober<N> {
         book: Arc<Book>,
         mut stopped: watch::Receiver<()>,
     ) {
+        let (flow, first) = match flow.announced_by {
+            None => (flow, first),
+            Some(announcing) => tokio::select! {
+                biased;
+                _ = stopped.changed() => return,
+                source = self.net.arrivals().source(book.epoch(), announcing) => {
+                    let to = SocketAddr::new(source.ip(), flow.to.port());
+                    (Arc::new(ProbeFlow { to, ..ProbeFlow::clone(&flow) }), Instant::now())
+                }
+            },
+        };
         let mut pacing = Pacing::new(flow.pace, first);
         let mut attempts = JoinSet::new();
         loop {

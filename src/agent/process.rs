@@ -5,8 +5,9 @@ use crate::agent::clock::Clock;
 use crate::agent::control;
 use crate::agent::handshake::Gate;
 use crate::agent::net::Net;
-use crate::agent::orders::Agent;
+use crate::agent::orders::{Agent, Refusal};
 use crate::agent::random::Random;
+use crate::agent::session::SILENCE;
 use crate::agent::sockets::Sockets;
 use crate::core::model::flow::Protocol;
 use crate::core::wire::{ListenFailure, ListenPort};
@@ -41,34 +42,40 @@ fn say(mut to: impl Write, text: &str, code: ExitCode) -> ExitCode {
 }
 
 fn process(config: AgentConfig) -> io::Result<()> {
+    // Its zero is when the process began, as closely as it can itself tell.
+    let clock = Clock::start();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            ended = serve(config) => ended,
+            ended = serve(config, clock) => ended,
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
         }
     })
 }
 
-async fn serve(config: AgentConfig) -> io::Result<()> {
-    let AgentConfig { identity, token, control, open } = config;
-    let sockets = Sockets::new(identity.clone(), Clock::start());
+async fn serve(config: AgentConfig, clock: Clock) -> io::Result<()> {
+    let AgentConfig { identity, token, control, open, plan } = config;
+    let sockets = Sockets::new(identity.clone(), clock);
     let open = open.map(|port| ListenPort { protocol: Protocol::Tcp, port });
     if let Some(ListenFailure { port, reason }) = sockets.listen(open.as_slice()).await.pop() {
         return Err(io::Error::other(format!("cannot open port {}: {reason}", port.port)));
     }
+    let mut agent = Agent::new(sockets);
+    agent.begin(plan).await.map_err(|Refusal(reason)| io::Error::other(format!("cannot obey its plan: {reason}")))?;
     let gate = Gate { identity, token, start: Random::default().number() };
     match control {
         Control::Stdin => {
-            crate::agent::serve(inherited()?, gate, sockets).await;
+            if let Ok(link) = gate.admit(inherited()?, SILENCE).await {
+                agent.serve(link).await;
+            }
         }
         Control::Listen(port) => {
             let listeners = control::listeners(port).await.map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen for a controller on port {port}: {error}"))
             })?;
-            control::serve(&mut Agent::new(sockets), gate, listeners).await;
+            control::serve(&mut agent, gate, listeners).await;
         }
     }
     Ok(())

@@ -58,12 +58,16 @@ pub struct LabArgs {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     #[arg(env = "PAPERTIGER_DELAY", hide_env = true, help_heading = "Lab")]
     delay: Duration,
+    /// How long the lab's policy engine does not know of a pod that starts
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    #[arg(env = "PAPERTIGER_START_UP", hide_env = true, help_heading = "Lab")]
+    start_up: Duration,
 }
 
 impl LabArgs {
     /// What the run is told to do.
     pub fn into_settings(self) -> Result<LabSettings, UsageError> {
-        let Self { run, size, faults, delay } = self;
-        Ok(LabSettings { run: run.into_settings()?, size: usize::from(size), faults, delay })
+        let Self { run, size, faults, delay, start_up } = self;
+        Ok(LabSettings { run: run.into_settings()?, size: usize::from(size), faults, delay, start_up })
     }
 }

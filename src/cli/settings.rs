@@ -48,6 +48,8 @@ pub struct LabSettings {
     pub faults: Vec<String>,
     /// How late its policy engine acts.
     pub delay: Duration,
+    /// How long its policy engine does not know of a pod that starts.
+    pub start_up: Duration,
 }
 
 /// What `verify` was told to do.

@@ -15,7 +15,7 @@ const LANES_PER_CPU: usize = 6;
 const MOST_LANES: usize = 12;
 
 pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
-    let LabSettings { run, size, faults, delay } = settings;
+    let LabSettings { run, size, faults, delay, start_up } = settings;
     if faults.iter().any(|fault| fault == "list") {
         write_stdout(&list_faults())?;
         return Ok(ExitStatus::Enforced);
@@ -36,7 +36,7 @@ pub(super) fn run(settings: LabSettings) -> anyhow::Result<ExitStatus> {
         let interrupts = interrupts()?;
         let blueprint = Blueprint::embedded();
         let options = LabOptions::new(move |suffix| blueprint.world(suffix))?;
-        let options = LabOptions { nodes: size, faults, delay, host_probes, ..options };
+        let options = LabOptions { nodes: size, faults, delay, start_up, host_probes, ..options };
         watch(LabTarget::new(options)?, job, reporters, gate, interrupts).await
     });
     runtime.shutdown_background();

@@ -57,6 +57,8 @@ pub enum Event {
     },
     /// A phase ended.
     PhaseEnded(Box<PhaseEnded>),
+    /// A pod was made again and watched from its first instruction on.
+    PodStarted(Box<PodStarted>),
     /// A case ended.
     CaseEnded {
         /// The lane.
@@ -284,6 +286,30 @@ pub struct PhaseEnded {
     pub cells: Vec<Cell>,
 }
 
+/// What was seen of a pod from its first instruction on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodStarted {
+    /// The lane.
+    pub lane: u32,
+    /// The case.
+    pub case: String,
+    /// The phase that makes the pod again. What it finds in force is what was before.
+    pub phase: Phase,
+    /// The pod, as it was then.
+    pub pod: Pod,
+    /// When its agent began.
+    pub began_us: u64,
+    /// How far the clocks of the agents may be from the run's, in microseconds: the most of any.
+    pub clock_us: u64,
+    /// When everything had been right for a whole hold; `None` when it never was.
+    pub held_us: Option<u64>,
+    /// When probing ended.
+    pub ended_us: u64,
+    /// The flows from and to the pod. What they must do, nothing but its own side decides.
+    pub cells: Vec<Cell>,
+}
+
 impl PhaseEnded {
     /// Since when everything held, where the phase asked for that: a baseline and a removal only ask for connections.
     pub fn held_since_us(&self) -> Option<u64> {
@@ -349,6 +375,7 @@ impl Event {
             | Self::CaseStarted(_)
             | Self::PhaseStarted { .. }
             | Self::PhaseEnded(_)
+            | Self::PodStarted(_)
             | Self::CaseEnded { .. }
             | Self::CaseSkipped { .. }
             | Self::PropertyObserved { .. }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -150,7 +150,7 @@ pub struct ListenFailure {
 pub struct ProbeFlow {
     /// The controller's number for it; unique in the epoch over all agents.
     pub flow: u32,
-    /// Where to.
+    /// Where to; of a flow that waits, the port alone.
     pub to: SocketAddr,
     /// Its protocol.
     pub protocol: Protocol,
@@ -162,6 +162,10 @@ pub struct ProbeFlow {
     /// than in this epoch. A new connection for each attempt where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<u32>,
+    /// It waits until a datagram of this flow and of its epoch has reached the agent, and then probes whoever sent that:
+    /// somebody who announces himself, and whose address nobody could know before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_by: Option<u32>,
 }
 
 /// When a flow is tried again, in milliseconds. An attempt leaves entries in the nodes' connection tracking: one that ended

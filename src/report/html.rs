@@ -12,6 +12,7 @@ mod latency;
 mod matrix;
 mod nodes;
 mod overview;
+mod startup;
 mod terms;
 mod timeline;
 mod words;
@@ -53,6 +54,7 @@ pub fn render(result: &RunResult) -> String {
                     (contents(result))
                     (overview::render(result))
                     (latency::render(result))
+                    (startup::render(result))
                     (cases::table(result, &anchored))
                     (cases::details(&anchored))
                     (header::setup(result))
@@ -78,6 +80,9 @@ fn contents(result: &RunResult) -> maud::Markup {
                 li { a href="#nodes" { "Nodes" } }
                 @if !result.latencies().is_empty() {
                     li { a href="#latency" { "Latency" } }
+                }
+                @if !result.startups.is_empty() {
+                    li { a href="#startup" { "Start-up" } }
                 }
                 li { a href="#cases" { "Cases" } }
                 li { a href="#details" { "Each case" } }

@@ -17,6 +17,7 @@ pub fn render(result: &RunResult) -> String {
     parts.extend(details(result));
     parts.extend(overview(result));
     parts.extend(latency(result));
+    parts.extend(startup(result));
     let behaviours = result.behaviours.iter().map(|behaviour| behaviour.text.as_str());
     parts.extend(list("Left open by the specification", behaviours));
     parts.extend(list("Notes", result.notes.iter().map(String::as_str)));
@@ -98,6 +99,14 @@ fn latency(result: &RunResult) -> Option<String> {
     let rows = phrases::latencies(result);
     let heads = ["Latency", "Changes", "p50", "p90", "p99", "max", "± up to"];
     (!rows.is_empty()).then(|| table(heads, rows.into_iter()))
+}
+
+fn startup(result: &RunResult) -> Option<String> {
+    let rows = phrases::startups(result).into_iter().map(|row| row.map(|cell| escape(&cell)));
+    let [starts, open, p50, max, ready, within] = phrases::STARTUP_HEADS;
+    let table = table(["Start-up", starts, open, p50, max, ready, within], rows);
+    let remarks = phrases::startup_remarks(result).into_iter().map(|remark| escape(&remark));
+    (!result.startups.is_empty()).then(|| [table].into_iter().chain(remarks).collect::<Vec<_>>().join("\n\n"))
 }
 
 fn list<'a>(heading: &str, items: impl Iterator<Item = &'a str>) -> Option<String> {

@@ -3,7 +3,9 @@
 use super::page::{count, duration_ms};
 use crate::core::event::{Phase, RunEnd};
 use crate::core::verdict::latency::by_group;
-use crate::core::verdict::{CaseResult, CellResult, Quantiles, RunResult, ScopeResult, Seen, Turn, Verdict, any_of};
+use crate::core::verdict::{
+    CaseResult, CellResult, Quantiles, RunResult, ScopeResult, Seen, StartUp, Turn, Verdict, any_of,
+};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -138,6 +140,54 @@ pub(super) fn latencies(result: &RunResult) -> Vec<[String; 7]> {
         [format!("{word}{}", if alone { ", alone" } else { "" }), changes.to_string(), p50, p90, p99, max, within]
     };
     by_group(&result.latencies()).into_iter().map(row).collect()
+}
+
+/// What the figures of [`startups`] are called.
+pub(super) const STARTUP_HEADS: [&str; 6] = ["Starts", "Open in", "p50", "max", "Ready", "± up to"];
+
+/// How long pods that start are without their policies: for each pod and direction what it is about, how many starts there
+/// were, in how many something got through that must not, for how long (p50 and max), until when everything had got through
+/// that may, and how far the times may be off.
+pub(super) fn startups(result: &RunResult) -> Vec<[String; 7]> {
+    let row = |startup: &StartUp| {
+        let StartUp { pod, node, direction, starts, open, open_ms, ready_ms, resolution_ms, .. } = startup;
+        let ready = ready_ms.map_or_else(|| "–".to_owned(), |ready| duration_ms(ready.max_ms));
+        [
+            format!("{direction} of {pod} on {node}"),
+            starts.to_string(),
+            open.to_string(),
+            duration_ms(open_ms.p50_ms),
+            duration_ms(open_ms.max_ms),
+            ready,
+            duration_ms(*resolution_ms),
+        ]
+    };
+    result.startups.iter().map(row).collect()
+}
+
+/// What is to be said of starts besides their times.
+pub(super) fn startup_remarks(result: &RunResult) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for startup in &result.startups {
+        let StartUp { pod, direction, leaks, opened, kept, .. } = startup;
+        if startup.has_window() {
+            let connections = count(*leaks as usize, "connection");
+            let stayed = match opened {
+                0 => String::new(),
+                opened => format!("; of {opened} kept in use, {kept} stayed open"),
+            };
+            remarks.push(format!("{connections} of {pod} got through that must not ({direction}){stayed}."));
+        }
+        if startup.unsettled > 0 {
+            let starts = count(startup.unsettled, "more start");
+            remarks.push(format!("{starts} of {pod} never came right ({direction}): see the case {}.", startup.case));
+        }
+    }
+    let without = result.startups.iter().filter_map(|startup| startup.ready_without_ms);
+    if let Some(longest_ms) = without.map(|ready| ready.max_ms).max_by(f64::total_cmp) {
+        remarks.push(format!("Without any policy everything had got through after {}.", duration_ms(longest_ms)));
+    }
+    remarks
 }
 
 /// What a verdict is called where names stand behind it. What nobody looked at sounds like a choice when it is called

@@ -72,7 +72,10 @@ impl Progress {
             Event::PhaseStarted { lane, phase, flows } => self.lane(*lane, &format!("{phase} · {flows} flows")),
             Event::PhaseProgress { lane, wrong: 0 } => self.lane_stands(*lane, "holding".to_owned()),
             Event::PhaseProgress { lane, wrong } => self.lane_stands(*lane, format!("{wrong} not yet as written")),
-            Event::PhaseEnded(_) | Event::PropertyObserved { .. } | Event::KubeletObserved { .. } => {}
+            Event::PhaseEnded(_)
+            | Event::PodStarted(_)
+            | Event::PropertyObserved { .. }
+            | Event::KubeletObserved { .. } => {}
             Event::CaseEnded { lane, case, abandoned } => {
                 let since = self.running.remove(lane).map_or(*at_us, |(_, since)| since);
                 self.case_ended(case, at_us.saturating_sub(since), abandoned.as_deref());

@@ -4,7 +4,7 @@ use super::page::clean;
 use super::phrases::Flows;
 use crate::core::event::RunEnd;
 use crate::core::verdict::latency::by_group;
-use crate::core::verdict::{Quantiles, RunResult, Verdict};
+use crate::core::verdict::{Quantiles, RunResult, Spread, Verdict};
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
@@ -176,6 +176,17 @@ fn gauges(result: &RunResult) -> Vec<Gauge> {
                 [("p50", p50_ms), ("p90", p90_ms), ("p99", p99_ms), ("max", max_ms)].map(|(point, ms)| {
                     let (turn, alone) = (turn.to_string(), alone.to_string());
                     sample(ms / 1_000.0, [("turn", turn.as_str()), ("alone", &alone), ("point", point)])
+                })
+            }),
+        ),
+        gauge(
+            "startup_window_seconds",
+            "How long new pods were without their policies after their start",
+            result.startups.iter().flat_map(|startup| {
+                let Spread { p50_ms, p90_ms, max_ms } = startup.open_ms;
+                let (pod, direction) = (startup.pod.to_string(), startup.direction.to_string());
+                [("p50", p50_ms), ("p90", p90_ms), ("max", max_ms)].map(|(point, ms)| {
+                    sample(ms / 1_000.0, [("pod", pod.as_str()), ("direction", &direction), ("point", point)])
                 })
             }),
         ),

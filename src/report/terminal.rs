@@ -3,6 +3,7 @@
 mod case;
 pub(super) mod evidence;
 mod latency;
+mod startup;
 mod summary;
 pub(super) mod table;
 
@@ -34,6 +35,7 @@ pub fn render(result: &RunResult, style: Style) -> String {
     summary::features(&mut page, result);
     summary::nodes(&mut page, result, style.verbose);
     latency::table(&mut page, result);
+    startup::table(&mut page, result);
     details(&mut page, result, style.verbose);
     let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
     list(&mut page, "LEFT OPEN BY THE SPECIFICATION", &behaviours);

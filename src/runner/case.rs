@@ -1,5 +1,7 @@
 //! One case on one lane: baseline, steps, removal.
 
+mod startup;
+
 use super::agents::{Agents, Unusable};
 use super::budget::{Reservation, Tries};
 use super::canary::{self, Watch};
@@ -257,6 +259,7 @@ impl<L: Lane> Work<'_, L> {
 
     /// Makes the phase's change and probes until enough was seen.
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
+        self.watch_starts(phase).await?;
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
         let pods = match self.experiment.change(phase).cloned() {

@@ -50,6 +50,7 @@ pub(super) struct Link {
     offset_us: i64,
     uncertainty_us: u64,
     sctp: bool,
+    epoch: Option<u32>,
     owner: JoinHandle<()>,
 }
 
@@ -97,9 +98,10 @@ impl Link {
     pub(super) async fn open<D: Dial>(peer: Peer<D>, inbox: Inbox, resumed: Arc<AtomicU32>) -> Result<Self, Unreached> {
         let met = peer.reach(None, &mut Patience::begin()).await?;
         let Acquaintance { offset_us, uncertainty_us, sctp, .. } = met.acquaintance;
+        let epoch = met.epoch;
         let (line, queue) = mpsc::channel(QUEUE);
         let owner = tokio::spawn(own(peer, met, queue, inbox, resumed));
-        Ok(Self { line, offset_us, uncertainty_us, sctp, owner })
+        Ok(Self { line, offset_us, uncertainty_us, sctp, epoch, owner })
     }
 
     /// Queues a message. A link that is cut or gone says so through the inbox.
@@ -118,6 +120,11 @@ impl Link {
     /// From now on messages go down this line.
     pub(super) fn resume(&mut self, line: Line) {
         self.line = line;
+    }
+
+    /// The newest epoch that the agent was told to probe when it was first met.
+    pub(super) fn epoch_at_first(&self) -> Option<u32> {
+        self.epoch
     }
 
     /// Whether the agent's kernel has SCTP.
@@ -152,6 +159,9 @@ async fn own<D: Dial>(
 ) {
     let acquaintance = met.acquaintance;
     let (mut reader, mut writer) = (met.reader, met.writer);
+    for message in met.news {
+        tell(&inbox, &peer.endpoint, Inbound::Message(message)).await;
+    }
     let mut patience: Option<Patience> = None;
     loop {
         let began = Instant::now();
@@ -178,6 +188,9 @@ async fn own<D: Dial>(
         (line, queue) = mpsc::channel(QUEUE);
         (reader, writer) = (met.reader, met.writer);
         tell(&inbox, &peer.endpoint, Inbound::Resumed { line, epoch: met.epoch }).await;
+        for message in met.news {
+            tell(&inbox, &peer.endpoint, Inbound::Message(message)).await;
+        }
     }
 }
 

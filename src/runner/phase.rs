@@ -15,12 +15,13 @@ use crate::core::verdict::seen::OVERBLOCK_US;
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often progress is looked at while no news comes in.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// How often a hold is looked at, which has nothing to find out.
 const CALM_TICK: Duration = Duration::from_millis(250);
@@ -105,16 +106,29 @@ impl Agents {
         goal: Goal,
         settings: &Settings,
         accepted_us: u64,
-        mut on_progress: impl FnMut(usize),
+        on_progress: impl FnMut(usize),
     ) -> Result<Observed, Lost> {
+        let longest = self.longest_pause(world, cells, settings);
+        let patience = self.patience(goal, settings);
+        self.begin(world, cells, |cell| pace(goal, cell, longest, patience, settings)).await;
         let recorded = settings.recorded();
         let sheet = Sheet { goal, settings: &recorded, baseline, accepted_us };
+        self.follow(cells, sheet, settings, longest, on_progress).await
+    }
+
+    /// Follows an epoch that has begun until its goal is reached or patience ends.
+    pub(super) async fn follow(
+        &mut self,
+        cells: &mut [Cell],
+        sheet: Sheet<'_>,
+        settings: &Settings,
+        longest: LongestPause,
+        mut on_progress: impl FnMut(usize),
+    ) -> Result<Observed, Lost> {
+        let Sheet { goal, accepted_us, .. } = sheet;
         let index: BTreeMap<Flow, usize> =
             cells.iter().enumerate().map(|(index, cell)| (cell.flow.clone(), index)).collect();
         debug_assert_eq!(index.len(), cells.len(), "a flow stands twice in a phase");
-        let longest = LongestPause::of(self.tracking, world, cells, settings.lanes);
-        let patience = self.patience(goal, settings);
-        self.begin(world, cells, |cell| pace(goal, cell, longest, patience, settings)).await;
         let start = self.clock.at(accepted_us);
         let mut reported = usize::MAX;
         let (standing, settle) = loop {
@@ -178,8 +192,12 @@ impl Agents {
         self.sync(cells).await
     }
 
+    pub(super) fn longest_pause(&self, world: &World, cells: &[Cell], settings: &Settings) -> LongestPause {
+        LongestPause::of(self.tracking, world, cells, settings.lanes)
+    }
+
     /// How long what is wrong may take to come right.
-    fn patience(&self, goal: Goal, settings: &Settings) -> Duration {
+    pub(super) fn patience(&self, goal: Goal, settings: &Settings) -> Duration {
         match goal {
             Goal::Baseline if self.fresh => settings.settle.min(FRESH_PATIENCE),
             Goal::Baseline => settings.settle.min(BASELINE_PATIENCE),
@@ -189,22 +207,39 @@ impl Agents {
     }
 
     async fn begin(&mut self, world: &World, cells: &[Cell], pace: impl Fn(&Cell) -> Pace) {
-        self.epoch += 1;
-        self.outage.restart();
+        self.open_epoch();
         for (number, cell) in (0u32..).zip(cells) {
             let Some(to) = world.dial(&cell.flow) else { continue };
-            self.orders.entry(cell.flow.from.clone()).or_default().push(ProbeFlow {
-                flow: number,
-                to,
-                protocol: cell.flow.protocol,
-                identity: identity(&self.suffix, &cell.flow.to),
-                pace: pace(cell),
-                standing: match cell.flow.connection {
-                    Connection::New => None,
-                    Connection::Standing => Some(self.case_epoch),
-                },
-            });
+            let order = self.order(number, cell, to, pace(cell), self.case_epoch);
+            self.orders.entry(cell.flow.from.clone()).or_default().push(order);
         }
+        self.send_orders().await;
+    }
+
+    /// The next epoch begins; nobody was told to probe in it yet.
+    pub(super) fn open_epoch(&mut self) {
+        self.epoch += 1;
+        self.outage.restart();
+    }
+
+    /// What is to be done on a cell, of that number, whose standing connection is no older than the epoch `since`.
+    pub(super) fn order(&self, number: u32, cell: &Cell, to: SocketAddr, pace: Pace, since: u32) -> ProbeFlow {
+        ProbeFlow {
+            flow: number,
+            to,
+            protocol: cell.flow.protocol,
+            identity: identity(&self.suffix, &cell.flow.to),
+            pace,
+            standing: match cell.flow.connection {
+                Connection::New => None,
+                Connection::Standing => Some(since),
+            },
+            announced_by: None,
+        }
+    }
+
+    /// Tells everybody what to probe in this epoch.
+    pub(super) async fn send_orders(&self) {
         for (endpoint, flows) in &self.orders {
             self.send(endpoint, ToAgent::Probe { epoch: self.epoch, flows: flows.clone() }).await;
         }
@@ -222,7 +257,7 @@ impl Agents {
     }
 
     /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
-    async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
+    pub(super) async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
         let first = tokio::time::timeout_at(deadline, self.inbox.recv()).await;
         if let Some(standstill) = self.outage.woke_late(deadline) {
             self.standstill.fetch_max(micros(standstill), Ordering::Relaxed);
@@ -236,7 +271,7 @@ impl Agents {
     }
 
     /// Ends the epoch everywhere.
-    async fn stop(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
+    pub(super) async fn stop(&mut self, cells: &mut [Cell]) -> Result<(), Lost> {
         let probing = cells.iter().map(|cell| cell.flow.from.clone()).collect();
         let epoch = self.epoch;
         self.ask(probing, ToAgent::Stop { epoch }, FromAgent::Stopped { epoch }, cells).await?;
@@ -391,7 +426,7 @@ impl Agents {
 }
 
 /// When a flow of a phase is tried again.
-fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, settings: &Settings) -> Pace {
+pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, settings: &Settings) -> Pace {
     let brisk = Duration::from_millis(100);
     // The attempts that a denial takes fill the hold; more would prove nothing more.
     let denied = BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1));

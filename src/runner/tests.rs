@@ -9,6 +9,7 @@ mod pairs;
 mod scopes;
 mod shapes;
 mod standstill;
+mod startup;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};

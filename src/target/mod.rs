@@ -6,9 +6,9 @@ pub mod sim;
 
 use crate::core::event::{ForeignPolicy, Untested};
 use crate::core::model::change::Change;
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
-use crate::core::wire::ListenPort;
+use crate::core::wire::{ListenPort, ToAgent};
 use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
@@ -107,6 +107,10 @@ pub trait Lane: Send + 'static {
     /// Makes a change and returns when it was accepted, which says nothing about when it takes effect. What is recreated
     /// runs by then, under other addresses and with other agents than before.
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// From the next time on that this pod is made, its agent obeys these orders before any controller comes, beginning with
+    /// its first instruction.
+    fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> impl Future<Output = Result<(), TargetError>> + Send;
 
     /// Whether the kubelet of a node gets through to a pod of its own in a namespace, by its short name, beside the world
     /// and under whatever selects every pod there; says so as soon as that is sure. Where there are no kubelets, none does.

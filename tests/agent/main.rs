@@ -83,8 +83,15 @@ async fn a_stream_that_is_cut_in_the_middle_of_an_epoch_costs_nothing() {
     let (_agent, port) = Agent::on_port("x/a");
     let silent = unread();
     let to = silent.local_addr().unwrap();
-    let flow =
-        ProbeFlow { flow: 7, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace: PACE, standing: None };
+    let flow = ProbeFlow {
+        flow: 7,
+        to,
+        protocol: Protocol::Udp,
+        identity: "y/b".to_owned(),
+        pace: PACE,
+        standing: None,
+        announced_by: None,
+    };
     let mut controller = Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
     let FromAgent::Welcome { start, epoch: None, .. } = controller.say_hello(TOKEN).await else { panic!("no welcome") };
     controller.probe(3, vec![flow]).await;
@@ -147,6 +154,7 @@ async fn two_agents_find_out_what_is_open() {
             identity: identity.clone(),
             pace,
             standing: None,
+            announced_by: None,
         });
     }
     let silent = unread();
@@ -158,6 +166,7 @@ async fn two_agents_find_out_what_is_open() {
         identity,
         pace: Pace { deadline_ms: 50, ..pace },
         standing: None,
+        announced_by: None,
     });
     sending.probe(1, flows).await;
 
@@ -192,7 +201,15 @@ async fn the_end_of_an_epoch_takes_no_deadline() {
     let silent = unread();
     let to = silent.local_addr().unwrap();
     let pace = Pace { deadline_ms: 999, ..PACE };
-    let flow = ProbeFlow { flow: 1, to, protocol: Protocol::Udp, identity: "y/b".to_owned(), pace, standing: None };
+    let flow = ProbeFlow {
+        flow: 1,
+        to,
+        protocol: Protocol::Udp,
+        identity: "y/b".to_owned(),
+        pace,
+        standing: None,
+        announced_by: None,
+    };
     controller.probe(1, vec![flow]).await;
     let (silent, mut datagram) = (tokio::net::UdpSocket::from_std(silent).unwrap(), [0; 1]);
     silent.recv(&mut datagram).await.unwrap();

@@ -24,4 +24,5 @@ mod readme;
 mod record;
 mod report;
 mod rights;
+mod startup;
 mod upstream;

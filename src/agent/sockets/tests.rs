@@ -27,7 +27,7 @@ fn flow(protocol: Protocol, to: SocketAddr, deadline_ms: u32) -> ProbeFlow {
         through_attempts: 1,
         through_max_ms: 1000,
     };
-    ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace, standing: None }
+    ProbeFlow { flow: 3, to, protocol, identity: "y/b".to_owned(), pace, standing: None, announced_by: None }
 }
 
 /// Attempts that shall be answered have all the time there is.

@@ -33,7 +33,15 @@ fn connected() -> Outcome {
 
 fn flow(flow: u32) -> ProbeFlow {
     let to = "10.0.0.1:80".parse().unwrap();
-    ProbeFlow { flow, to, protocol: Protocol::Tcp, identity: "y/b".to_owned(), pace: PACE, standing: None }
+    ProbeFlow {
+        flow,
+        to,
+        protocol: Protocol::Tcp,
+        identity: "y/b".to_owned(),
+        pace: PACE,
+        standing: None,
+        announced_by: None,
+    }
 }
 
 /// What a network does with an attempt on a flow that begins now: its outcome, and how long that takes.

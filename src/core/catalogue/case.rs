@@ -81,5 +81,10 @@ pub enum Action {
         remove: Vec<String>,
     },
     /// Deletes a pod, or a namespace with all that is in it, and makes it again.
-    Recreate(Subject),
+    Recreate {
+        /// What is made again.
+        subject: Subject,
+        /// How often it is made again before, and watched from its first instruction on. 0 where it is a namespace.
+        starts: u32,
+    },
 }

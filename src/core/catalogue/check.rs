@@ -13,6 +13,9 @@ use crate::core::model::manifest::NetworkPolicy;
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL};
 use std::collections::BTreeMap;
 
+/// How many starts of a pod a step may watch.
+const MAX_STARTS: u32 = 100;
+
 /// Checks one case and gathers what is wrong with it. Paths are those of the file.
 pub(super) struct Checker<'a> {
     blueprint: &'a Blueprint,
@@ -148,10 +151,10 @@ impl<'a> Checker<'a> {
 
     /// What is made again has other addresses, which nobody knows when the case begins.
     fn moving(&mut self, at: &str, steps: &[Step]) {
-        let recreates = steps.iter().position(|step| matches!(step.action, Action::Recreate(_)));
+        let recreates = steps.iter().position(|step| matches!(step.action, Action::Recreate { .. }));
         let by_address = |step: &Step| match &step.action {
             Action::Apply(templates) | Action::Replace(templates) => templates.iter().any(Template::has_ip_blocks),
-            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate(_) => false,
+            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate { .. } => false,
         };
         if let Some(step) = recreates
             && steps.iter().any(by_address)
@@ -248,8 +251,17 @@ impl<'a> Checker<'a> {
     }
 
     fn recreated(&mut self, at: &str, recreate: RecreateFile) -> Option<Action> {
-        let RecreateFile { pod, namespace } = recreate;
+        let RecreateFile { pod, namespace, starts } = recreate;
         let subject = self.subject(at, pod, namespace)?;
+        match subject {
+            Subject::Namespace(_) if starts > 0 => {
+                self.report(format!("{at}.starts"), "only the start of a pod can be watched".to_owned());
+            }
+            Subject::Pod(_) if starts > MAX_STARTS => {
+                self.report(format!("{at}.starts"), format!("at most {MAX_STARTS} starts can be watched"));
+            }
+            Subject::Pod(_) | Subject::Namespace(_) => {}
+        }
         let lost = |changed: &&Subject| match changed {
             Subject::Pod(id) => subject.holds(id),
             Subject::Namespace(_) => **changed == subject,
@@ -259,7 +271,7 @@ impl<'a> Checker<'a> {
             self.report(at.to_owned(), message);
         }
         self.existing.retain(|name| !subject.takes_along(name));
-        Some(Action::Recreate(subject))
+        Some(Action::Recreate { subject, starts })
     }
 
     fn subject(&mut self, at: &str, pod: Option<String>, namespace: Option<String>) -> Option<Subject> {

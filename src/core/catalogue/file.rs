@@ -159,6 +159,11 @@ pub(super) struct RecreateFile {
     /// The namespace, with its pods and without its policies.
     #[serde(default)]
     pub(super) namespace: Option<String>,
+    /// How often the pod is made again before, each time to be watched from its first instruction on: how long it is without
+    /// the policies that are in force.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub(super) starts: u32,
 }
 
 /// Says "exactly one of" in the schema.

@@ -88,7 +88,7 @@ impl Lane<'_> {
                 Change::Delete { policies: names.clone() }
             }
             Action::Relabel { subject, add, remove } => self.relabel(subject, add, remove),
-            Action::Recreate(subject) => {
+            Action::Recreate { subject, starts: _ } => {
                 self.existing.retain(|name| !subject.takes_along(name));
                 Change::Recreate { subject: subject.clone() }
             }

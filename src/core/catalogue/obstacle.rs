@@ -20,7 +20,7 @@ impl Case {
     pub fn changes_a_namespace(&self) -> bool {
         let relabelled = self.labels.keys();
         let changed = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Relabel { subject, .. } | Action::Recreate(subject) => Some(subject),
+            Action::Relabel { subject, .. } | Action::Recreate { subject, .. } => Some(subject),
             Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => None,
         });
         relabelled.chain(changed).any(|subject| match subject {
@@ -79,7 +79,7 @@ impl Case {
     fn templates(&self) -> impl Iterator<Item = &Template> {
         self.steps.iter().flat_map(|step| match &step.action {
             Action::Apply(templates) | Action::Replace(templates) => templates.as_slice(),
-            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate(_) => &[],
+            Action::Delete(_) | Action::Relabel { .. } | Action::Recreate { .. } => &[],
         })
     }
 }

@@ -1,6 +1,10 @@
 //! Which flows a case probes: witnesses for every term in every scope, controls beside them, and flows that tell the
 //! faults apart.
 
+mod start;
+
+pub use start::{announcement, of_start};
+
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
 use super::{ChangeKind, Fault, Place, Term};

@@ -5,7 +5,7 @@ use super::latency::last_wrong_us;
 use super::relapse::{Relapse, relapse};
 use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
-use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, RunSettings};
+use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, PodStarted, RunSettings};
 use crate::core::fault::Experiment;
 use crate::core::fault::plan::{differ, scope};
 use crate::core::fault::reading::Reading;
@@ -31,6 +31,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) intrusion: Option<Doubt>,
     /// What may be the reason for whatever looks wrong in it.
     pub(super) bystander: Option<Doubt>,
+    /// The starts of pods that were watched in it.
+    pub(super) starts: Vec<&'a PodStarted>,
     /// Whether a kubelet's probe got through under its policies, where that was seen.
     pub(super) kubelet: Option<bool>,
 }
@@ -47,6 +49,7 @@ impl<'a> CaseRun<'a> {
             ended_us: None,
             intrusion: None,
             bystander: None,
+            starts: Vec::new(),
             kubelet: None,
         }
     }

@@ -96,12 +96,12 @@ fn of_turn(evidence: &Evidence<'_>, ended: &PhaseEnded, turn: Turn) -> Option<La
 }
 
 /// Between which two attempts a flow turned.
-struct Bound {
-    last_wrong_us: Option<u64>,
-    right_us: u64,
+pub(super) struct Bound {
+    pub(super) last_wrong_us: Option<u64>,
+    pub(super) right_us: u64,
 }
 
-fn bound(cell: &Cell, turn: Turn) -> Option<Bound> {
+pub(super) fn bound(cell: &Cell, turn: Turn) -> Option<Bound> {
     let attempts = Attempts::of(cell);
     match turn {
         Turn::Deny => {
@@ -162,9 +162,8 @@ impl Quantiles {
         let mut latencies: Vec<&Latency> = latencies.into_iter().collect();
         latencies.sort_by_key(|latency| latency.last_wrong_us);
         let ms = |us: u64| us as f64 / 1_000.0;
-        // The nearest rank: the smallest that at least so many in a hundred do not exceed.
-        let rank = |percent: usize| (latencies.len() * percent).div_ceil(100).max(1) - 1;
-        let at = |percent: usize| latencies.get(rank(percent)).map(|latency| ms(latency.last_wrong_us));
+        let at =
+            |percent: usize| latencies.get(rank(latencies.len(), percent)).map(|latency| ms(latency.last_wrong_us));
         let most = |of: fn(&Latency) -> u64| ms(latencies.iter().map(|latency| of(latency)).max().unwrap_or(0));
         Some(Self {
             changes: latencies.len(),
@@ -176,6 +175,11 @@ impl Quantiles {
             request_ms: most(|latency| latency.request_us),
         })
     }
+}
+
+/// The nearest rank: the place of the smallest of `many`, sorted, that at least so many in a hundred do not exceed.
+pub(super) fn rank(many: usize, percent: usize) -> usize {
+    (many * percent).div_ceil(100).max(1) - 1
 }
 
 /// The groups that latencies are told in: each way, under load and alone.

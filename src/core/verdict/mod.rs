@@ -9,6 +9,7 @@ pub mod latency;
 mod relapse;
 mod run;
 pub mod seen;
+mod startup;
 mod term;
 
 pub use behaviour::Behaviour;
@@ -16,6 +17,7 @@ pub use diagnosis::{Diagnosis, any_of};
 pub use fold::{over_scopes, worst};
 pub use latency::{Latency, Quantiles, Turn};
 pub use run::{NoRunError, describe, is_clean, judge, observe_property};
+pub use startup::{Spread, StartUp};
 
 use crate::core::event::{Cell, Phase, RunEnd, RunStarted};
 use crate::core::model::flow::{Family, Path, Protocol};
@@ -95,6 +97,8 @@ pub struct RunResult {
     pub cases: Vec<CaseResult>,
     /// One entry for each node.
     pub nodes: Vec<NodeResult>,
+    /// How long pods that start are without their policies, where that was watched.
+    pub startups: Vec<StartUp>,
     /// What the specification leaves open and was observed; never scored.
     pub behaviours: Vec<Behaviour>,
     /// What a reader should know besides.

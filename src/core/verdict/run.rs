@@ -6,7 +6,10 @@ use super::diagnosis::{self, Diagnoses, Diagnosis};
 use super::fold::worst;
 use super::foreign::Foreign;
 use super::relapse::Relapse;
-use super::{CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StepResult, Verdict, latency, term};
+use super::{
+    CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StartUp, StepResult, Verdict, latency, startup,
+    term,
+};
 use crate::core::event::{CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Connection, PodId};
@@ -55,6 +58,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .filter(|verdict| *verdict != Verdict::Skipped && *verdict != Verdict::Undefined)
         .unwrap_or(Verdict::Inconclusive);
     let features = features(&cases);
+    let startups = startup::observed(&log.cases);
     let nodes = run
         .nodes
         .iter()
@@ -73,13 +77,14 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         }))
         .collect();
     Ok(RunResult {
-        headline: headline(run, verdict, &cases, &diagnoses.of_run, &doubted),
+        headline: headline(run, verdict, &cases, &diagnoses.of_run, &doubted, &startups),
         duration_us: events.last().map_or(0, |event| event.at_us),
         end: log.end,
         run: run.clone(),
         verdict,
         diagnoses: diagnoses.of_run,
         features,
+        startups,
         behaviours: behaviour::observed(&cases, &evidence, log.settled),
         cases,
         nodes,
@@ -137,6 +142,11 @@ impl<'a> Log<'a> {
                 Event::PhaseEnded(ended) => {
                     if let Some(case) = log.open(ended.lane, &ended.case) {
                         case.phases.push(ended);
+                    }
+                }
+                Event::PodStarted(started) => {
+                    if let Some(case) = log.open(started.lane, &started.case) {
+                        case.starts.push(started);
                     }
                 }
                 Event::CaseEnded { lane, case, abandoned } => {
@@ -329,6 +339,7 @@ fn headline(
     cases: &[CaseResult],
     diagnoses: &[Diagnosis],
     doubted: &[&str],
+    startups: &[StartUp],
 ) -> String {
     let terms: Vec<Verdict> = cases.iter().flat_map(|case| &case.terms).map(|term| term.verdict).collect();
     let skipped = cases.iter().filter(|case| case.verdict == Verdict::Skipped).count();
@@ -355,6 +366,10 @@ fn headline(
     let late = terms.iter().filter(|verdict| **verdict == Verdict::Late).count();
     if let Some(budget_ms) = run.settings.budget_ms.filter(|_| late > 0) {
         text.push_str(&format!("; {} later than {} ms", count(late, "term"), budget_ms));
+    }
+    let windows = startups.iter().filter(|startup| startup.has_window());
+    if let Some(longest_ms) = windows.map(|startup| startup.open_ms.max_ms).max_by(f64::total_cmp) {
+        text.push_str(&format!("; new pods without their policies for up to {longest_ms:.0} ms"));
     }
     if let Some(first) = doubted.first() {
         let others = doubted.iter().filter(|object| *object != first).collect::<BTreeSet<_>>().len();

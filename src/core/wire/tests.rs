@@ -37,8 +37,16 @@ fn pace() -> impl Strategy<Value = Pace> {
 }
 
 fn probe_flow() -> impl Strategy<Value = ProbeFlow> {
-    (any::<u32>(), address(), protocol(), any::<String>(), pace(), any::<Option<u32>>()).prop_map(
-        |(flow, to, protocol, identity, pace, standing)| ProbeFlow { flow, to, protocol, identity, pace, standing },
+    (any::<u32>(), address(), protocol(), any::<String>(), pace(), any::<[Option<u32>; 2]>()).prop_map(
+        |(flow, to, protocol, identity, pace, [standing, announced_by])| ProbeFlow {
+            flow,
+            to,
+            protocol,
+            identity,
+            pace,
+            standing,
+            announced_by,
+        },
     )
 }
 

@@ -4,12 +4,13 @@ use super::{v1, words};
 use crate::core::event::{Phase, RunEnd, RunSettings};
 use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protocol};
 use crate::core::model::observation::Streak;
+use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{
-    Behaviour, CaseResult, CellResult, Diagnosis, Latency, Placement, Quantiles, RunResult, Seen, StepResult,
-    TermResult, Turn, Verdict,
+    Behaviour, CaseResult, CellResult, Diagnosis, Latency, Placement, Quantiles, RunResult, Seen, Spread, StartUp,
+    StepResult, TermResult, Turn, Verdict,
 };
 use crate::report::phrases::Flows;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ impl From<&RunResult> for v1::Report {
             features,
             cases,
             nodes,
+            startups,
             behaviours,
             notes,
         } = result;
@@ -72,7 +74,7 @@ impl From<&RunResult> for v1::Report {
                 })
                 .collect(),
             latency: latency(&result.latencies()),
-            startup: Vec::new(),
+            startup: startups.iter().map(startup).collect(),
             behaviours: behaviours
                 .iter()
                 .map(|Behaviour { id, text }| v1::Behaviour { id: id.clone(), text: text.clone() })
@@ -142,6 +144,46 @@ fn latency(latencies: &[Latency]) -> Vec<v1::Latency> {
         v1::Latency { turn, alone, changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms }
     };
     by_group(latencies).into_iter().map(group).collect()
+}
+
+fn startup(startup: &StartUp) -> v1::Startup {
+    let StartUp {
+        case,
+        pod,
+        node,
+        direction,
+        starts,
+        unsettled,
+        open,
+        open_ms,
+        leaks,
+        opened,
+        kept,
+        ready_ms,
+        ready_without_ms,
+        resolution_ms,
+    } = startup;
+    let spread = |Spread { p50_ms, p90_ms, max_ms }: Spread| v1::Spread { p50_ms, p90_ms, max_ms };
+    v1::Startup {
+        case: case.clone(),
+        pod: pod.to_string(),
+        node: node.clone(),
+        direction: match direction {
+            Direction::Ingress => words::Direction::Ingress,
+            Direction::Egress => words::Direction::Egress,
+        },
+        starts: *starts,
+        unsettled: *unsettled,
+        open: *open,
+        open_ms: open_ms.max_ms,
+        open_spread: spread(*open_ms),
+        leaks: *leaks,
+        opened: *opened,
+        kept: *kept,
+        ready_spread: ready_ms.map(spread),
+        ready_without_spread: ready_without_ms.map(spread),
+        resolution_ms: *resolution_ms,
+    }
 }
 
 fn step(step: &StepResult, world: Option<&World>) -> v1::Step {

@@ -1,6 +1,6 @@
 //! The structs of `papertiger.dev/report/v1`. Fields are only ever added.
 
-use super::words::{End, Expected, Family, Path, Placement, Protocol, Seen, Turn, Verdict};
+use super::words::{Direction, End, Expected, Family, Path, Placement, Protocol, Seen, Turn, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct Report {
     pub nodes: Vec<Node>,
     /// How late changes took effect, over all cases.
     pub latency: Vec<Latency>,
-    /// How long pods were unprotected after their start.
+    /// How long pods that start were without their policies.
     pub startup: Vec<Startup>,
     /// What the specification leaves open and this network was seen to do. Never scored.
     pub behaviours: Vec<Behaviour>,
@@ -173,15 +173,51 @@ pub struct Latency {
     pub request_ms: f64,
 }
 
-/// A window after a pod's start.
+/// What the starts of a pod under policies have shown, in one direction. Times are from the first instruction in the pod.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Startup {
+    /// The case that started it.
+    pub case: String,
     /// The pod.
     pub pod: String,
     /// Its node.
     pub node: String,
-    /// How long it was unprotected.
+    /// Which way its flows went.
+    pub direction: Direction,
+    /// How many of its starts were watched to the end.
+    pub starts: usize,
+    /// How many more never came right: that is a matter of the case's verdict.
+    pub unsettled: usize,
+    /// In how many of `starts` something got through that must not.
+    pub open: usize,
+    /// How long something got through that must not, at the longest.
     pub open_ms: f64,
+    /// How that is spread over the starts; 0 in one in which nothing got through.
+    pub open_spread: Spread,
+    /// How many connections got through that must not.
+    pub leaks: u32,
+    /// How many connections were opened then and kept in use.
+    pub opened: usize,
+    /// How many of these were still good when new ones were blocked.
+    pub kept: usize,
+    /// How long until everything had got through that may; null where nothing may.
+    pub ready_spread: Option<Spread>,
+    /// The same without any policy; null where that was not watched.
+    pub ready_without_spread: Option<Spread>,
+    /// How much longer each may have been open than it was seen to be: the interval between two attempts, and what the clocks
+    /// of pods may be off. The most of any.
+    pub resolution_ms: f64,
+}
+
+/// How times are spread.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Spread {
+    /// The median.
+    pub p50_ms: f64,
+    /// Nine of ten were not longer.
+    pub p90_ms: f64,
+    /// None was longer.
+    pub max_ms: f64,
 }
 
 /// A case.

@@ -55,6 +55,16 @@ pub enum Turn {
     Allow,
 }
 
+/// Which way a flow goes, as seen from a pod.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// To the pod.
+    Ingress,
+    /// From the pod.
+    Egress,
+}
+
 /// What must happen to a flow.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -60,6 +60,8 @@ pub(super) struct Met {
     pub(super) acquaintance: Acquaintance,
     /// The newest epoch that it was told to probe.
     pub(super) epoch: Option<u32>,
+    /// What it said unasked meanwhile, in order.
+    pub(super) news: Vec<FromAgent>,
 }
 
 /// Why a stream came to nothing.
@@ -172,7 +174,7 @@ impl<D: Dial> Peer<D> {
     async fn meet(&self, before: Option<Acquaintance>) -> Result<Met, OpenError> {
         let connecting = timeout(ANSWER_DEADLINE, self.dial.connect(&self.endpoint)).await;
         let (read, write) = tokio::io::split(connecting.map_err(|_| OpenError::Silent)??);
-        let mut talk = Talk { reader: FrameReader::new(read), writer: FrameWriter::new(write) };
+        let mut talk = Talk { reader: FrameReader::new(read), writer: FrameWriter::new(write), news: Vec::new() };
         let (start, epoch) = match talk.ask(&ToAgent::Hello { version: VERSION, token: self.token.clone() }).await? {
             FromAgent::Welcome { identity, start, epoch, version: _ } if identity == self.identity => (start, epoch),
             FromAgent::Welcome { identity: found, .. } => {
@@ -189,8 +191,8 @@ impl<D: Dial> Peer<D> {
                 Acquaintance { start, offset_us, uncertainty_us, sctp }
             }
         };
-        let Talk { reader, writer } = talk;
-        Ok(Met { reader, writer, acquaintance, epoch })
+        let Talk { reader, writer, news } = talk;
+        Ok(Met { reader, writer, acquaintance, epoch, news })
     }
 }
 
@@ -198,6 +200,7 @@ impl<D: Dial> Peer<D> {
 struct Talk {
     reader: Reader,
     writer: Writer,
+    news: Vec<FromAgent>,
 }
 
 impl Talk {
@@ -207,8 +210,8 @@ impl Talk {
             loop {
                 match self.reader.read().await? {
                     Some(FromAgent::Refused { reason }) => return Err(OpenError::Refused(reason)),
-                    // Strangers' datagrams are no answer. Our own cannot be among them: nothing was probed before.
-                    Some(FromAgent::Arrivals { .. }) => {}
+                    // It may have had a plan, and strangers may have sent it datagrams.
+                    Some(news @ (FromAgent::Arrivals { .. } | FromAgent::Streaks { .. })) => self.news.push(news),
                     Some(message) => return Ok(message),
                     None => return Err(OpenError::HungUp),
                 }

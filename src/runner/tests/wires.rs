@@ -2,7 +2,7 @@
 
 use crate::agent::{FrameReader, FrameWriter};
 use crate::core::model::change::Change;
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
 use crate::core::wire::{FromAgent, Message, ToAgent};
 use crate::target::sim::{SimDial, SimLane, SimTarget};
@@ -178,6 +178,10 @@ impl Lane for WiredLane {
 
     async fn apply(&mut self, change: &Change) -> Result<(), TargetError> {
         self.sim.apply(change).await
+    }
+
+    async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> Result<(), TargetError> {
+        self.sim.instruct(pod, plan).await
     }
 
     fn dial(&self) -> WiredDial {

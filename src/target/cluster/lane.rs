@@ -4,16 +4,18 @@ use super::errors::{advised, failed, patiently, refused};
 use super::foreign::Watch;
 use super::forward::Forward;
 use super::names::CONTROL_PORT;
-use super::objects::{network_policy, read_policy};
+use super::objects::{instruction, network_policy, read_policy};
 use super::open::{Maker, create};
 use super::remove;
 use crate::core::catalogue::control_port;
 use crate::core::model::change::{Change, PolicyName, Subject};
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::policy::Policy;
 use crate::core::model::world::{Labels, World};
+use crate::core::wire::ToAgent;
 use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use futures_util::future::try_join_all;
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -264,6 +266,17 @@ impl Lane for ClusterLane {
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
             Change::Recreate { subject } => self.recreate(subject).await,
         }
+    }
+
+    async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> Result<(), TargetError> {
+        let step = || format!("telling the ReplicaSet of {pod} what its next pod does first");
+        let known = self.world.pod(pod).zip(self.world.namespace(&pod.namespace));
+        let (known, namespace) = known.ok_or_else(|| failed(step(), "there is no such pod"))?;
+        let patch = instruction(known, &self.names.suffix(), &plan).map_err(|error| failed(step(), error))?;
+        let api = Api::<ReplicaSet>::namespaced(self.client(), &namespace.name);
+        let (parameters, patch) = (PatchParams::default(), Patch::Strategic(&patch));
+        let patched = patiently(|| api.patch(&pod.pod, &parameters, &patch)).await;
+        patched.map(drop).map_err(|error| refused(step(), &error))
     }
 
     async fn kubelet_gets_through(&mut self, namespace: &str) -> Result<bool, TargetError> {

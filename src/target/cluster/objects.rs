@@ -9,6 +9,7 @@ use crate::core::catalogue::{HOSTS, control_port};
 use crate::core::model::manifest;
 use crate::core::model::policy::Policy;
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, Namespace, Pod, World};
+use crate::core::wire::ToAgent;
 use crate::target::identity;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
@@ -17,6 +18,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What a probe pod asks for, and what it may use: ten times what it needs.
@@ -178,15 +180,12 @@ fn pod_spec(style: &PodStyle, pod: &Pod, arch: &str, suffix: &str, token: &str) 
         Program::Image(image) => (image, None, None),
     };
     let carried = command.is_some();
-    let identity = identity(suffix, &pod.id.clone().into());
-    let arguments = ["agent", "--identity", &identity, "--control", &control_port(pod, CONTROL_PORT).to_string()]
-        .map(str::to_owned);
     let container = core::Container {
         name: names::CONTAINER.to_owned(),
         image: Some(image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         command,
-        args: Some(arguments.to_vec()),
+        args: Some(arguments(pod, suffix)),
         env: Some(vec![core::EnvVar {
             name: TOKEN_VARIABLE.to_owned(),
             value: Some(token.to_owned()),
@@ -255,6 +254,22 @@ fn pod_spec(style: &PodStyle, pod: &Pod, arch: &str, suffix: &str, token: &str) 
         }),
         ..core::PodSpec::default()
     }
+}
+
+fn arguments(pod: &Pod, suffix: &str) -> Vec<String> {
+    let identity = identity(suffix, &pod.id.clone().into());
+    let port = control_port(pod, CONTROL_PORT).to_string();
+    ["agent", "--identity", &identity, "--control", &port].map(str::to_owned).to_vec()
+}
+
+/// What makes a pod's controller give the next pod these orders (strategic merge patch).
+pub(super) fn instruction(pod: &Pod, suffix: &str, plan: &[ToAgent]) -> serde_json::Result<serde_json::Value> {
+    let mut arguments = arguments(pod, suffix);
+    if !plan.is_empty() {
+        arguments.extend(["--plan".to_owned(), serde_json::to_string(plan)?]);
+    }
+    let container = json!({ "name": names::CONTAINER, "args": arguments });
+    Ok(json!({ "spec": { "template": { "spec": { "containers": [container] } } } }))
 }
 
 fn container_port(port: &crate::core::model::world::ContainerPort) -> core::ContainerPort {

@@ -24,7 +24,7 @@ const fn right(group: &'static str, resource: &'static str, verb: &'static str) 
 }
 
 /// Every right that `verify` needs, in the whole cluster. docs/rights.md says what each is for; a test compares.
-pub const RIGHTS: [Right; 26] = [
+pub const RIGHTS: [Right; 27] = [
     right("", "nodes", "list"),
     right("", "namespaces", "create"),
     right("", "namespaces", "get"),
@@ -46,6 +46,7 @@ pub const RIGHTS: [Right; 26] = [
     right("apps", "replicasets", "create"),
     right("apps", "replicasets", "list"),
     right("apps", "replicasets", "watch"),
+    right("apps", "replicasets", "patch"),
     right("networking.k8s.io", "networkpolicies", "create"),
     right("networking.k8s.io", "networkpolicies", "get"),
     right("networking.k8s.io", "networkpolicies", "list"),
@@ -62,7 +63,7 @@ pub const CLEANUP_RIGHTS: [Right; 3] =
 pub const NODE_RIGHTS: [Right; 1] = [right("", "nodes", "list")];
 
 /// What `--namespaces` needs in each of them.
-pub const GIVEN_RIGHTS: [Right; 27] = [
+pub const GIVEN_RIGHTS: [Right; 28] = [
     right("", "namespaces", "get"),
     right("", "pods", "get"),
     right("", "pods", "list"),
@@ -82,6 +83,7 @@ pub const GIVEN_RIGHTS: [Right; 27] = [
     right("apps", "replicasets", "create"),
     right("apps", "replicasets", "list"),
     right("apps", "replicasets", "watch"),
+    right("apps", "replicasets", "patch"),
     right("apps", "replicasets", "deletecollection"),
     right("networking.k8s.io", "networkpolicies", "create"),
     right("networking.k8s.io", "networkpolicies", "get"),

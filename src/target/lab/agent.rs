@@ -2,6 +2,7 @@
 
 use super::failed;
 use super::netns::Netns;
+use crate::core::wire::ToAgent;
 use crate::target::TargetError;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -28,9 +29,12 @@ impl Agent {
         program: &Path,
         identity: &str,
         token: &str,
+        plan: Option<&[ToAgent]>,
         runtime: &Handle,
     ) -> Result<Self, TargetError> {
         let step = || format!("starting the agent of {identity}");
+        let plan = plan.map(serde_json::to_string).transpose().map_err(|error| failed(step(), error))?;
+        let plan = plan.iter().flat_map(|plan| ["--plan", plan]);
         let (control, theirs) = UnixStream::pair().map_err(|error| failed(step(), error))?;
         control.set_nonblocking(true).map_err(|error| failed(step(), error))?;
         // A child is born into the namespace of the thread that starts it.
@@ -38,6 +42,7 @@ impl Agent {
             let _runtime = runtime.enter();
             Command::new(program)
                 .args(["agent", "--identity", identity, "--control", "stdin"])
+                .args(plan)
                 .env("PAPERTIGER_TOKEN", token)
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 .stdout(Stdio::null())

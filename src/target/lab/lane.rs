@@ -4,11 +4,13 @@ use super::agent::Agent;
 use super::engine::Engine;
 use super::host::Host;
 use super::netns::Netns;
+use super::parts::Plans;
 use super::recreate::recreate;
 use super::{Shared, failed};
 use crate::core::model::change::{Change, PolicyName};
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
+use crate::core::wire::ToAgent;
 use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub struct LabLane {
     names: LaneNames,
     world: World,
     policies: BTreeSet<PolicyName>,
+    plans: Plans,
 }
 
 /// The way to the agents of a lane of the lab. Each ends with its only stream.
@@ -32,7 +35,7 @@ pub struct LabDial {
 
 impl LabLane {
     pub(super) fn new(shared: Arc<Shared>, key: u32, names: LaneNames, world: World) -> Self {
-        Self { shared, key, names, world, policies: BTreeSet::new() }
+        Self { shared, key, names, world, policies: BTreeSet::new(), plans: Plans::new() }
     }
 
     /// The network of a pod or of a host outside, to do in it what an agent cannot. Its threads block.
@@ -41,8 +44,8 @@ impl LabLane {
         self.shared.lanes.with(self.key, |parts| parts.hosts.get(endpoint).map(network))?
     }
 
-    /// Waits until the policy engine has done what it was told so far, except what a fault delays. For tests: whoever
-    /// probes a network has no such oracle.
+    /// Waits until the policy engine has done what it was told so far, except what is to be late. Nobody who probes a network
+    /// has such an oracle: it is for tests, and for what is to be in force before a pod's life begins.
     pub async fn settled(&self) -> Result<(), TargetError> {
         let settled = self.engine(Engine::settle)?;
         settled.await.map_err(|_| failed("waiting for the policy engine", "it has ended"))?;
@@ -100,10 +103,25 @@ impl Lane for LabLane {
             }
             Change::Recreate { subject } => {
                 self.policies.retain(|name| !subject.takes_along(name));
-                let again = recreate(&self.shared, self.key, &self.names, &mut self.world, subject).await?;
-                self.engine(|engine| engine.meet(again))?;
+                let again = recreate(&self.shared, self.key, &mut self.world, subject).await?;
+                let newcomers = again.newcomers.clone();
+                let late = self.shared.options.start_up;
+                if late.is_zero() {
+                    // A pod's life does not begin before it is protected.
+                    self.engine(|engine| engine.meet(newcomers, late))?;
+                    self.settled().await?;
+                    again.start(&self.shared, self.key, &self.names, &self.plans).await?;
+                } else {
+                    again.start(&self.shared, self.key, &self.names, &self.plans).await?;
+                    self.engine(|engine| engine.meet(newcomers, late))?;
+                }
             }
         }
+        Ok(())
+    }
+
+    async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> Result<(), TargetError> {
+        self.plans.insert(pod.clone().into(), plan);
         Ok(())
     }
 

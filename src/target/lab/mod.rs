@@ -49,6 +49,8 @@ pub struct LabOptions {
     pub faults: Vec<FaultAt>,
     /// How late its policy engine acts.
     pub delay: Duration,
+    /// How long its policy engine does not know of a pod that was made again: nothing is known before that of itself.
+    pub start_up: Duration,
     /// Whether pods on the nodes' own network probe too.
     pub host_probes: bool,
     /// How long its nodes shall remember connections, where the kernel lets them be told.
@@ -68,6 +70,7 @@ impl LabOptions {
             nodes: 2,
             faults: Vec::new(),
             delay: Duration::ZERO,
+            start_up: Duration::ZERO,
             host_probes: false,
             tracking: TRACKING,
             agent,
@@ -78,11 +81,12 @@ impl LabOptions {
 
 impl fmt::Debug for LabOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, faults, delay, host_probes, tracking, agent, world: _ } = self;
+        let Self { nodes, faults, delay, start_up, host_probes, tracking, agent, world: _ } = self;
         f.debug_struct("LabOptions")
             .field("nodes", nodes)
             .field("faults", faults)
             .field("delay", delay)
+            .field("start_up", start_up)
             .field("host_probes", host_probes)
             .field("tracking", tracking)
             .field("agent", agent)

@@ -10,6 +10,7 @@ use crate::core::catalogue::add_host_probes;
 use crate::core::fault::Fault;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::{self, Pod, Service, World};
+use crate::core::wire::ToAgent;
 use crate::target::{LaneNames, TargetError, identity};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -114,7 +115,7 @@ impl Parts {
             host::connect_outside(&shared.topology, &socket, key, host, both(&external.addresses)?)?;
         }
         connect_pods(shared, key, &world.pods, &parts.hosts, &parts.links)?;
-        start_agents(shared, &mut parts.hosts, names, runtime)?;
+        start_agents(shared, &mut parts.hosts, names, &Plans::new(), runtime)?;
         if has(&shared.options.faults, Fault::DeadReceiver) {
             host::deafen(parts.host(&services::victim())?)?;
         }
@@ -216,16 +217,21 @@ pub(super) fn connect_pods(
     })
 }
 
+/// What agents do before any controller comes, those that do anything.
+pub(super) type Plans = BTreeMap<Endpoint, Vec<ToAgent>>;
+
 /// Starts an agent in every host.
 pub(super) fn start_agents(
     shared: &Shared,
     hosts: &mut BTreeMap<Endpoint, Host>,
     names: &LaneNames,
+    plans: &Plans,
     runtime: &Handle,
 ) -> Result<(), TargetError> {
     for host in hosts.values_mut() {
         let identity = identity(&names.suffix(), &host.endpoint);
-        host.agent = Some(Agent::start(&host.netns, &shared.options.agent, &identity, &names.token, runtime)?);
+        let plan = plans.get(&host.endpoint).map(Vec::as_slice);
+        host.agent = Some(Agent::start(&host.netns, &shared.options.agent, &identity, &names.token, plan, runtime)?);
     }
     Ok(())
 }

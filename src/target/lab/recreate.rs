@@ -2,7 +2,7 @@
 
 use super::engine::Newcomer;
 use super::host::{self, Host};
-use super::parts::{connect_pods, end_agents, load_services, on_every_node, start_agents};
+use super::parts::{Plans, connect_pods, end_agents, load_services, on_every_node, start_agents};
 use super::{Shared, failed, has, lock, services};
 use crate::core::fault::Fault;
 use crate::core::model::change::Subject;
@@ -13,14 +13,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
+/// Pods that were made again, in which nobody speaks yet.
+pub(super) struct Again {
+    pub(super) newcomers: Vec<Newcomer>,
+    hosts: BTreeMap<Endpoint, Host>,
+}
+
 /// Makes again what `subject` holds in the lane of that key. `world` then is the world as it is since.
 pub(super) async fn recreate(
     shared: &Arc<Shared>,
     key: u32,
-    names: &LaneNames,
     world: &mut World,
     subject: &Subject,
-) -> Result<Vec<Newcomer>, TargetError> {
+) -> Result<Again, TargetError> {
     let closed = || failed(format!("recreating the {subject}"), "the lab has been closed");
     let ids: Vec<PodId> = world.held_by(subject).map(|pod| pod.id.clone()).collect();
     let released = shared.lanes.with(key, |parts| {
@@ -44,15 +49,35 @@ pub(super) async fn recreate(
     let pods: Vec<Pod> = world.held_by(subject).cloned().collect();
     let newcomers =
         pods.iter().map(|pod| Newcomer { pod: pod.clone(), link: links[&pod.id].clone() }).collect::<Vec<_>>();
-    let (shared_there, names, world, runtime) = (Arc::clone(shared), names.clone(), world.clone(), Handle::current());
+    let (shared, world) = (Arc::clone(shared), world.clone());
     let made = tokio::task::spawn_blocking(move || {
-        unplug(&shared_there, &pods, &old_links)?;
+        unplug(&shared, &pods, &old_links)?;
         drop(former);
-        make(&shared_there, key, &names, &world, &pods, &links, &runtime)
+        make(&shared, key, &world, &pods, &links)
     });
     let hosts = made.await.unwrap_or_else(|error| Err(failed("recreating pods", error)))?;
-    shared.lanes.with(key, |parts| parts.hosts.extend(hosts)).ok_or_else(closed)?;
-    Ok(newcomers)
+    Ok(Again { newcomers, hosts })
+}
+
+impl Again {
+    /// Starts their agents, which is when a pod's life begins.
+    pub(super) async fn start(
+        self,
+        shared: &Arc<Shared>,
+        key: u32,
+        names: &LaneNames,
+        plans: &Plans,
+    ) -> Result<(), TargetError> {
+        let mut hosts = self.hosts;
+        let (shared_there, names, plans, runtime) =
+            (Arc::clone(shared), names.clone(), plans.clone(), Handle::current());
+        let started = tokio::task::spawn_blocking(move || {
+            start_agents(&shared_there, &mut hosts, &names, &plans, &runtime).map(|()| hosts)
+        });
+        let hosts = started.await.unwrap_or_else(|error| Err(failed("recreating pods", error)))?;
+        let closed = || failed("recreating pods", "the lab has been closed");
+        shared.lanes.with(key, |parts| parts.hosts.extend(hosts)).ok_or_else(closed)
+    }
 }
 
 /// Gives pods other addresses, and a namespace other Services too.
@@ -85,11 +110,9 @@ fn unplug(shared: &Shared, pods: &[Pod], links: &[String]) -> Result<(), TargetE
 fn make(
     shared: &Shared,
     key: u32,
-    names: &LaneNames,
     world: &World,
     pods: &[Pod],
     links: &BTreeMap<PodId, String>,
-    runtime: &Handle,
 ) -> Result<BTreeMap<Endpoint, Host>, TargetError> {
     let mut hosts = BTreeMap::new();
     for pod in pods {
@@ -97,7 +120,6 @@ fn make(
         hosts.insert(endpoint.clone(), Host::new(endpoint)?);
     }
     connect_pods(shared, key, pods, &hosts, links)?;
-    start_agents(shared, &mut hosts, names, runtime)?;
     if has(&shared.options.faults, Fault::DeadReceiver)
         && let Some(victim) = hosts.get(&Endpoint::Pod(services::victim()))
     {

@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::net::SimNet;
 use crate::agent::{Agent, Gate, ORPHANED, serve_streams};
 use crate::core::model::flow::Endpoint;
+use crate::core::wire::ToAgent;
 use crate::target::{LaneNames, Stream, TargetError, identity};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,8 @@ pub(super) struct Agents {
     names: LaneNames,
     engine: Arc<Engine>,
     processes: Mutex<BTreeMap<Endpoint, Process>>,
+    /// What each does before any controller comes, the next time that it is started.
+    plans: Mutex<BTreeMap<Endpoint, Vec<ToAgent>>>,
 }
 
 /// A process that serves the streams to it, one after the other.
@@ -39,13 +42,18 @@ impl Drop for Process {
 impl Agents {
     /// Starts one for every pod and every host outside.
     pub(super) fn start(names: LaneNames, engine: Arc<Engine>) -> Self {
-        let agents = Self { names, engine, processes: Mutex::default() };
+        let agents = Self { names, engine, processes: Mutex::default(), plans: Mutex::default() };
         let world = agents.engine.world();
         for endpoint in world.endpoints() {
             let process = agents.process(&endpoint, 0);
             agents.lock().insert(endpoint, process);
         }
         agents
+    }
+
+    /// From the next time on that it is started, an agent obeys these orders first.
+    pub(super) fn instruct(&self, endpoint: Endpoint, plan: Vec<ToAgent>) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint, plan);
     }
 
     /// Ends a process and starts another in its place.
@@ -70,7 +78,14 @@ impl Agents {
         let net = SimNet::new(endpoint.clone(), Arc::clone(&self.engine));
         self.engine.join(endpoint.clone(), net.clone());
         let (streams, coming) = mpsc::channel(1);
-        let task = tokio::spawn(async move { serve_streams(&mut Agent::new(net), gate, coming, ORPHANED).await });
+        let plan = self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(endpoint).cloned().unwrap_or_default();
+        let task = tokio::spawn(async move {
+            let mut agent = Agent::new(net);
+            // One that cannot obey its plan ends, as a process does.
+            if agent.begin(plan).await.is_ok() {
+                serve_streams(&mut agent, gate, coming, ORPHANED).await;
+            }
+        });
         Process { start, streams, task: task.abort_handle() }
     }
 

@@ -5,7 +5,7 @@ use super::net::SimNet;
 use crate::core::fault::plan::scope;
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Fault, FaultAt};
-use crate::core::model::change::Change;
+use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::model::state::State;
@@ -43,6 +43,8 @@ pub struct SimOptions {
     pub mute: Option<String>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
+    /// How long a pod that was made again is not protected.
+    pub start_up: Duration,
     /// A time in which it forgets what it was told.
     pub lapse: Option<Lapse>,
     /// How long after a lane was opened its Services become reachable.
@@ -66,6 +68,7 @@ impl Default for SimOptions {
             blocks_kubelets: false,
             mute: None,
             delay: Duration::from_millis(100),
+            start_up: Duration::ZERO,
             lapse: None,
             services_after: Duration::ZERO,
             seed: 1,
@@ -127,6 +130,7 @@ pub(super) struct Engine {
     engines: Vec<FaultAt>,
     mute: Option<String>,
     delay: Duration,
+    start_up: Duration,
     opened: Instant,
     lapse: Option<Lapse>,
     services_after: Duration,
@@ -141,6 +145,8 @@ struct Inner {
     /// How many packets were on their way so far.
     packets: u64,
     agents: BTreeMap<Endpoint, SimNet>,
+    /// When pods were made again.
+    born: BTreeMap<Endpoint, Instant>,
 }
 
 /// What an engine with one set of faults has taken up, and what it still will.
@@ -189,7 +195,7 @@ impl Engine {
         let views = (0..1 << engines.len()).map(of_set).collect();
         let faults = options.faults.clone();
         let random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane.into()));
-        let inner = Inner { views, random, packets: 0, agents: BTreeMap::new() };
+        let inner = Inner { views, random, packets: 0, agents: BTreeMap::new(), born: BTreeMap::new() };
         Self {
             world,
             faults,
@@ -199,6 +205,7 @@ impl Engine {
             engines,
             mute: options.mute.clone(),
             delay: options.delay,
+            start_up: options.start_up,
             opened: Instant::now(),
             lapse: options.lapse,
             services_after: options.services_after,
@@ -218,6 +225,12 @@ impl Engine {
     pub(super) fn accept(&self, change: &Change) {
         let delay = self.delay;
         self.lock().views.iter_mut().for_each(|view| view.accept(change, delay));
+    }
+
+    /// What a subject holds is made again now.
+    pub(super) fn bear(&self, subject: &Subject) {
+        let born = self.world.held_by(subject).map(|pod| (pod.id.clone().into(), Instant::now()));
+        self.lock().born.extend(born);
     }
 
     /// The flow that a sender means by dialling an address.
@@ -261,6 +274,10 @@ impl Engine {
         }
         let place = scope(&self.world, flow);
         let mut inner = self.lock();
+        let unprotected = |end| inner.born.get(end).is_some_and(|born: &Instant| born.elapsed() < self.start_up);
+        if unprotected(&flow.from) || unprotected(&flow.to) {
+            return true;
+        }
         inner.views.iter_mut().for_each(View::catch_up);
         let side = |direction| {
             let bears =

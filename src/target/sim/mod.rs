@@ -14,8 +14,9 @@ pub use intrusion::Intrusion;
 
 use crate::core::catalogue::{Blueprint, add_host_probes, furnish};
 use crate::core::model::change::Change;
-use crate::core::model::flow::Endpoint;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
+use crate::core::wire::ToAgent;
 use crate::target::{Alert, Dial, Lane, LaneNames, Stream, Target, TargetError};
 use agents::Agents;
 use engine::Engine;
@@ -113,11 +114,17 @@ impl Lane for SimLane {
             }
             // Addresses stay: a network may give a new pod those of the one before it.
             Change::Recreate { subject } => {
+                self.engine.bear(subject);
                 self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }
             Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
         }
         self.engine.accept(change);
+        Ok(())
+    }
+
+    async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> Result<(), TargetError> {
+        self.agents.instruct(pod.clone().into(), plan);
         Ok(())
     }
 

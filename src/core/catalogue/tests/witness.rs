@@ -231,7 +231,7 @@ fn every_step_changes_some_flow_and_leaves_some_open() {
             states.iter().map(|state| answers(&state.policies, &state.world, &flows)).collect();
         for (i, step) in answers.windows(2).enumerate().take(case.steps.len()) {
             // What is made again shall be as it was.
-            let may_stay = case.file == TAKEN_OVER || matches!(case.steps[i].action, Action::Recreate(_));
+            let may_stay = case.file == TAKEN_OVER || matches!(case.steps[i].action, Action::Recreate { .. });
             assert!(step[0] != step[1] || may_stay, "step {i} of {} changes nothing", case.id);
             assert!(step[1].contains(&Answer::Allow), "step {i} of {} leaves no control", case.id);
         }

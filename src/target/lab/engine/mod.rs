@@ -37,8 +37,8 @@ const LATE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 enum Order {
     Change(Change),
-    /// Pods were made again.
-    Meet(Vec<Newcomer>),
+    /// Pods were made again, of which it is to know so much later.
+    Meet(Vec<Newcomer>, Duration),
     /// Say when everything that was told before has been loaded.
     Settle(oneshot::Sender<()>),
 }
@@ -88,10 +88,10 @@ impl Engine {
         self.send(Order::Change(change.clone()))
     }
 
-    /// Tells the engine of pods that were made again, on the nodes that they stood on before.
-    pub(super) fn meet(&self, newcomers: Vec<Newcomer>) -> Result<(), TargetError> {
+    /// Tells the engine of pods that were made again, on the nodes that they stood on before. It takes that up so late.
+    pub(super) fn meet(&self, newcomers: Vec<Newcomer>, late: Duration) -> Result<(), TargetError> {
         self.check()?;
-        self.send(Order::Meet(newcomers))
+        self.send(Order::Meet(newcomers, late))
     }
 
     /// Fails, once, when it could not do something that it was told.
@@ -129,6 +129,8 @@ struct Decider {
     coming: VecDeque<(Instant, Change)>,
     /// The same, of those that are slow on top.
     late: VecDeque<(Instant, Change)>,
+    /// Pods that are there, and that it has still to learn of.
+    unknown: Vec<(Instant, Newcomer)>,
     loaded: String,
 }
 
@@ -146,7 +148,16 @@ impl Decider {
         let variants: Vec<View> = variants.into_iter().map(|faults| View::new(world.clone(), faults)).collect();
         // Without policies and marks there is nothing to load at first.
         let loaded = if place.marks { String::new() } else { compile(&place, &variants, &dispatch) };
-        Self { place, variants, dispatch, delay, coming: VecDeque::new(), late: VecDeque::new(), loaded }
+        Self {
+            place,
+            variants,
+            dispatch,
+            delay,
+            coming: VecDeque::new(),
+            late: VecDeque::new(),
+            unknown: Vec::new(),
+            loaded,
+        }
     }
 
     fn tell(&mut self, change: &Change, now: Instant) {
@@ -160,18 +171,24 @@ impl Decider {
         }
     }
 
-    /// However slow it is with policies, where a pod hangs it knows at once.
-    fn meet(&mut self, newcomers: &[Newcomer]) {
-        for Newcomer { pod, link } in newcomers {
-            if let Some(known) = self.place.links.get_mut(&pod.id) {
-                known.clone_from(link);
-            }
+    fn meet(&mut self, newcomers: &[Newcomer], due: Instant) {
+        self.unknown.retain(|(_, former)| !newcomers.iter().any(|newcomer| newcomer.pod.id == former.pod.id));
+        self.unknown.extend(newcomers.iter().map(|newcomer| (due, newcomer.clone())));
+    }
+
+    /// However slow it is with policies, where a pod hangs it knows at once, unless it is told so late.
+    fn learn(&mut self, now: Instant) {
+        let known = self.unknown.extract_if(.., |(due, _)| *due <= now);
+        let (links, pods): (Vec<_>, Vec<Pod>) =
+            known.map(|(_, Newcomer { pod, link })| ((pod.id.clone(), link), pod)).unzip();
+        for (id, link) in links {
+            self.place.links.entry(id).and_modify(|known| *known = link);
         }
-        let pods: Vec<Pod> = newcomers.iter().map(|newcomer| newcomer.pod.clone()).collect();
         self.variants.iter_mut().for_each(|view| view.meet(&pods));
     }
 
     fn advance(&mut self, now: Instant) {
+        self.learn(now);
         for (changes, slow) in [(&mut self.coming, false), (&mut self.late, true)] {
             while let Some((_, change)) = changes.pop_front_if(|(due, _)| *due <= now) {
                 let views = self.variants.iter_mut().filter(|view| view.faults.contains(&Fault::Slow) == slow);
@@ -182,7 +199,8 @@ impl Decider {
 
     /// When the next change is due.
     fn due(&self) -> Option<Instant> {
-        self.coming.front().into_iter().chain(self.late.front()).map(|(due, _)| *due).min()
+        let changes = self.coming.front().into_iter().chain(self.late.front()).map(|(due, _)| *due);
+        changes.chain(self.unknown.iter().map(|(due, _)| *due)).min()
     }
 
     /// The rules, when they differ from those that are loaded.
@@ -227,7 +245,9 @@ async fn work(
         while let Some(next) = order.take().or_else(|| inbox.try_recv().ok()) {
             match next {
                 Order::Change(change) => deciders.iter_mut().for_each(|decider| decider.tell(&change, now)),
-                Order::Meet(newcomers) => deciders.iter_mut().for_each(|decider| decider.meet(&newcomers)),
+                Order::Meet(newcomers, late) => {
+                    deciders.iter_mut().for_each(|decider| decider.meet(&newcomers, now + late));
+                }
                 Order::Settle(settled) => settling.push(settled),
             }
         }

@@ -1,0 +1,195 @@
+//! Pods that are watched from their first instruction on: whether they are ever without the policies that were in force
+//! before them.
+//!
+//! What a pod tries by itself is in its arguments. What others try on it waits for the pod to announce itself: the API
+//! server tells of an address no sooner than it tells the engine, which would hide what is looked for.
+
+use super::super::agents::Agents;
+use super::super::phase::{Goal, TICK, pace, wire_ms};
+use super::super::settings::ATTEMPT_DEADLINE;
+use super::super::standing::Sheet;
+use super::{CaseError, Work, room, tries};
+use crate::core::catalogue::Action;
+use crate::core::event::{Cell, Event, Phase, PodStarted};
+use crate::core::fault::plan::{announcement, of_start};
+use crate::core::model::change::{Change, Subject};
+use crate::core::model::flow::{Endpoint, Family, Flow, PodId};
+use crate::core::model::world::World;
+use crate::core::wire::{Pace, ProbeFlow, ToAgent};
+use crate::target::{Lane, TargetError, identity, listen_ports};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// From one announcement to the next, until one is answered.
+const ANNOUNCE: Duration = Duration::from_millis(10);
+
+/// So many announcements are made at that pace: whoever cannot be reached for so long is not waited for closely.
+const ANNOUNCEMENTS: u32 = 300;
+
+/// Announcements have numbers of their own, above those of flows. They are drawn: only whoever was told one can make others
+/// probe him.
+const ANNOUNCING: std::ops::RangeFrom<u32> = 1 << 31..;
+
+impl<L: Lane> Work<'_, L> {
+    /// Watches as many starts as the phase's step asks for, where what it finds in force has had its effect.
+    pub(super) async fn watch_starts(&mut self, phase: Phase) -> Result<(), CaseError> {
+        let Phase::Step(step) = phase else { return Ok(()) };
+        let (pod, starts) = match &self.case.steps[step].action {
+            Action::Recreate { subject: Subject::Pod(pod), starts } if *starts > 0 => (pod.clone(), *starts),
+            Action::Recreate { .. }
+            | Action::Apply(_)
+            | Action::Replace(_)
+            | Action::Delete(_)
+            | Action::Relabel { .. } => return Ok(()),
+        };
+        if self.ended.last().is_none_or(|before| before.converged_us.is_none()) {
+            return Ok(());
+        }
+        for _ in 0..starts {
+            if !self.watch_start(phase, &pod).await? {
+                break;
+            }
+        }
+        self.lane.instruct(&pod, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Makes a pod again and watches it. Says whether it is worth while to do so once more.
+    async fn watch_start(&mut self, phase: Phase, id: &PodId) -> Result<bool, CaseError> {
+        let (shared, goal) = (self.shared, Goal::Timed);
+        let settings = &shared.settings;
+        let newcomer = Endpoint::from(id.clone());
+        // Its step changes nothing but the pod itself: what it finds in force is what is in force after the step.
+        let mut cells = of_start(&self.experiment, phase, &self.world, id);
+        let taken = room(shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
+
+        let longest = self.agents.longest_pause(&self.world, &cells, settings);
+        let patience = self.agents.patience(goal, settings);
+        self.agents.leave(std::slice::from_ref(&newcomer)).await?;
+        let paces = |cell: &Cell| pace(goal, cell, longest, patience, settings);
+        let plan = self.agents.await_start(&self.world, id, &cells, paces).await;
+        self.lane.instruct(id, plan).await?;
+        self.make_again(id, &mut cells).await?;
+        self.world = self.case.narrow(self.lane.world().clone());
+        self.agents.join(&self.lane.dial(), self.lane.world(), std::slice::from_ref(&newcomer), shared).await?;
+
+        let Some(began_us) = self.agents.began_us(&newcomer) else {
+            self.agents.stop(&mut cells).await?;
+            shared.budget.expire(taken).await;
+            let text = format!("a start of {id} was not watched: its controller made it without its plan");
+            shared.emit(Event::Note { text });
+            return Ok(true);
+        };
+        let recorded = settings.recorded();
+        let sheet = Sheet { goal, settings: &recorded, baseline: &[], accepted_us: began_us };
+        let observed = self.agents.follow(&mut cells, sheet, settings, longest, |_| {}).await?;
+        shared.budget.settle(taken, &self.world, &cells).await;
+        let Some(pod) = self.world.pod(id).cloned() else { return Ok(false) };
+        shared.emit(Event::PodStarted(Box::new(PodStarted {
+            lane: self.number,
+            case: self.case.id.clone(),
+            phase,
+            pod,
+            began_us,
+            clock_us: self.agents.uncertainty_us(),
+            held_us: observed.held_us,
+            ended_us: observed.ended_us,
+            cells,
+        })));
+        Ok(observed.held_us.is_some())
+    }
+
+    /// Makes a pod again, and listens meanwhile to those who wait for it.
+    async fn make_again(&mut self, id: &PodId, cells: &mut [Cell]) -> Result<(), CaseError> {
+        let (lane, agents, made) = (&mut *self.lane, &mut *self.agents, AtomicBool::new(false));
+        let change = Change::Recreate { subject: Subject::Pod(id.clone()) };
+        let making = async {
+            let result = lane.apply(&change).await;
+            made.store(true, Ordering::Relaxed);
+            result
+        };
+        let listening = async {
+            while !made.load(Ordering::Relaxed) {
+                agents.listen(cells, Instant::now() + TICK).await?;
+            }
+            Ok(())
+        };
+        let (made, heard): (Result<(), TargetError>, Result<(), CaseError>) = tokio::join!(making, listening);
+        made?;
+        heard
+    }
+}
+
+impl Agents {
+    /// Opens an epoch for the flows from and to a pod that is about to start: others wait for it to announce itself. Gives
+    /// what the pod itself has to do.
+    async fn await_start(
+        &mut self,
+        world: &World,
+        id: &PodId,
+        cells: &[Cell],
+        pace: impl Fn(&Cell) -> Pace,
+    ) -> Vec<ToAgent> {
+        self.open_epoch();
+        let newcomer = Endpoint::from(id.clone());
+        let mut announcements: BTreeMap<Flow, u32> = BTreeMap::new();
+        let mut own = Vec::new();
+        for (number, cell) in (0u32..).zip(cells) {
+            if cell.flow.from == newcomer {
+                let Some(to) = world.dial(&cell.flow) else { continue };
+                own.push(self.order(number, cell, to, pace(cell), self.epoch));
+                continue;
+            }
+            let Some(announcement) = announcement(world, id, &cell.flow.from, cell.flow.family) else { continue };
+            let announced_by = *announcements.entry(announcement).or_insert_with(|| fastrand::u32(ANNOUNCING));
+            let to = SocketAddr::new(unspecified(cell.flow.family), cell.flow.port);
+            let order = self.order(number, cell, to, pace(cell), self.epoch);
+            let waiting = ProbeFlow { announced_by: Some(announced_by), ..order };
+            self.orders.entry(cell.flow.from.clone()).or_default().push(waiting);
+        }
+        self.send_orders().await;
+
+        let announcing = announcements.into_iter().filter_map(|(flow, number)| {
+            Some(ProbeFlow {
+                flow: number,
+                to: world.dial(&flow)?,
+                protocol: flow.protocol,
+                identity: identity(&self.suffix, &flow.to),
+                pace: announcing_pace(),
+                standing: None,
+                announced_by: None,
+            })
+        });
+        let flows = announcing.chain(own).collect();
+        vec![ToAgent::Listen { ports: listen_ports(world, &newcomer) }, ToAgent::Probe { epoch: self.epoch, flows }]
+    }
+
+    /// When an agent began that has worked on this epoch since; `None` when it has not.
+    fn began_us(&self, endpoint: &Endpoint) -> Option<u64> {
+        let link = self.links.get(endpoint)?;
+        (link.epoch_at_first() == Some(self.epoch)).then(|| link.run_us(0))
+    }
+}
+
+fn announcing_pace() -> Pace {
+    let rarely = wire_ms(Duration::from_secs(60));
+    Pace {
+        deadline_ms: wire_ms(ATTEMPT_DEADLINE),
+        blocked_ms: wire_ms(ANNOUNCE),
+        blocked_attempts: ANNOUNCEMENTS,
+        blocked_max_ms: rarely,
+        through_ms: rarely,
+        through_attempts: 1,
+        through_max_ms: rarely,
+    }
+}
+
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
