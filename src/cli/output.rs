@@ -82,7 +82,7 @@ enum Expect {
 enum FailOn {
     /// Something is enforced, but late
     Late,
-    /// Pods are unprotected when they start (nothing looks for this yet)
+    /// Pods are without their policies when they start
     Startup,
     /// A case was skipped or a node not tested
     Skipped,

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A block that held for less proves nothing.
 const SHORTEST_HOLD: Duration = Duration::from_secs(1);
 
+/// What a run may take unless it is told otherwise, besides what it watches.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
 /// A longer run is a mistake in the unit.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -44,10 +47,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_BUDGET")]
     #[arg(hide_env = true, help_heading = "Pace")]
     budget: Option<Duration>,
-    /// How long the whole run may take
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::duration)]
-    #[arg(env = "PAPERTIGER_TIMEOUT", hide_env = true, help_heading = "Pace")]
-    timeout: Duration,
+    /// Keep the canary's policies in force so long, beside changes of others, and report whenever they lapse
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_WATCH")]
+    #[arg(hide_env = true, help_heading = "Pace")]
+    watch: Option<Duration>,
+    /// How long the whole run may take [default: 15m, and what --watch takes]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, env = "PAPERTIGER_TIMEOUT")]
+    #[arg(hide_env = true, help_heading = "Pace")]
+    timeout: Option<Duration>,
     /// How many cases run side by side, 1 to 32 [default: as many as there is room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32), env = "PAPERTIGER_LANES")]
     #[arg(hide_env = true, help_heading = "Pace")]
@@ -76,6 +83,7 @@ impl RunArgs {
             settle,
             hold,
             budget,
+            watch,
             timeout,
             lanes,
             seed,
@@ -84,7 +92,9 @@ impl RunArgs {
             record,
         } = self;
         let hold = hold.unwrap_or(profile.hold());
+        let timeout = timeout.unwrap_or(TIMEOUT + watch.unwrap_or_default());
         check_pace(settle, hold, timeout)?;
+        check_watch(watch, timeout)?;
         Ok(RunSettings {
             profile,
             cases,
@@ -93,6 +103,7 @@ impl RunArgs {
             settle,
             hold,
             budget,
+            watch,
             timeout,
             lanes: lanes.map(usize::from),
             seed,
@@ -123,9 +134,28 @@ fn check_pace(settle: Duration, hold: Duration, timeout: Duration) -> Result<(),
     Ok(())
 }
 
+fn check_watch(watch: Option<Duration>, timeout: Duration) -> Result<(), UsageError> {
+    match watch {
+        Some(watch) if watch >= timeout => {
+            let (watch, timeout) = (values::show(watch), values::show(timeout));
+            Err(UsageError::new(format!("--timeout must be longer than --watch, {watch}, not {timeout}")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watch_ends_before_the_run_does() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert!(check_watch(None, minutes(15)).is_ok());
+        assert!(check_watch(Some(minutes(60)), minutes(75)).is_ok());
+        let message = check_watch(Some(minutes(60)), minutes(60)).unwrap_err().to_string();
+        assert!(message.starts_with("--timeout must be longer than --watch"), "{message}");
+    }
 
     #[test]
     fn a_pace_must_be_able_to_prove_something() {

@@ -25,6 +25,8 @@ pub struct RunSettings {
     pub hold: Duration,
     /// How late a change may take effect; `None` for however late.
     pub budget: Option<Duration>,
+    /// How long the canary is watched beside changes of other policies; `None` for no longer than other cases take.
+    pub watch: Option<Duration>,
     /// How long the whole run may take.
     pub timeout: Duration,
     /// How many lanes work side by side; `None` leaves it to the target.

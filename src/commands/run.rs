@@ -12,7 +12,6 @@ use anyhow::Context;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::Read;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -42,6 +41,7 @@ pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Res
         settle,
         hold,
         budget,
+        watch,
         timeout,
         lanes,
         seed,
@@ -49,7 +49,10 @@ pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Res
         outputs,
     } = settings;
     let catalogue = catalogue::load(case_dir.as_deref())?;
-    let cases = catalogue::select(&catalogue, &cases, Some(profile), host_probes)?;
+    let mut cases = catalogue::select(&catalogue, &cases, Some(profile), host_probes)?;
+    if watch.is_some() && !cases.iter().any(|case| case.canary) {
+        cases.extend(catalogue.cases().iter().filter(|case| case.canary).cloned());
+    }
     let job = Job {
         run: random_name(),
         token: random_token().context("cannot draw a secret for the agents")?,
@@ -60,7 +63,8 @@ pub(super) fn prepare(settings: RunSettings, faults: Vec<String>) -> anyhow::Res
             settle,
             hold,
             hold_attempts: HOLD_ATTEMPTS,
-            canary: Duration::ZERO,
+            canary: watch.unwrap_or_default(),
+            churn: watch.is_some(),
             budget,
             timeout,
             lanes: lanes.unwrap_or(1),

@@ -46,10 +46,10 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
                 Interrupt::Sigterm => ExitStatus::Terminated,
             }),
         };
-        job.settings.canary = match profile {
+        job.settings.canary = job.settings.canary.max(match profile {
             Profile::Quick => Duration::ZERO,
             Profile::Standard | Profile::Full => CANARY,
-        };
+        });
         job.settings.lanes = target.settle_on(lanes.unwrap_or(MOST_LANES));
         if let Some(text) = target.note_left_out(&job.cases)
             && says_first

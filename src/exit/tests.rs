@@ -77,6 +77,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             latencies: Vec::new(),
         }],
         nodes: vec![NodeResult { name: "n1".into(), verdict, reason: None }],
+        lapses: Vec::new(),
         startups: Vec::new(),
         behaviours: Vec::new(),
         notes: Vec::new(),

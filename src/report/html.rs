@@ -8,6 +8,7 @@ mod closing;
 mod evidence;
 mod findings;
 mod header;
+mod lapses;
 mod latency;
 mod matrix;
 mod nodes;
@@ -55,6 +56,7 @@ pub fn render(result: &RunResult) -> String {
                     (overview::render(result))
                     (latency::render(result))
                     (startup::render(result))
+                    (lapses::render(result))
                     (cases::table(result, &anchored))
                     (cases::details(&anchored))
                     (header::setup(result))
@@ -83,6 +85,9 @@ fn contents(result: &RunResult) -> maud::Markup {
                 }
                 @if !result.startups.is_empty() {
                     li { a href="#startup" { "Start-up" } }
+                }
+                @if !result.lapses.is_empty() {
+                    li { a href="#lapses" { "Lapses" } }
                 }
                 li { a href="#cases" { "Cases" } }
                 li { a href="#details" { "Each case" } }

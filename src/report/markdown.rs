@@ -18,6 +18,7 @@ pub fn render(result: &RunResult) -> String {
     parts.extend(overview(result));
     parts.extend(latency(result));
     parts.extend(startup(result));
+    parts.extend(lapses(result));
     let behaviours = result.behaviours.iter().map(|behaviour| behaviour.text.as_str());
     parts.extend(list("Left open by the specification", behaviours));
     parts.extend(list("Notes", result.notes.iter().map(String::as_str)));
@@ -107,6 +108,11 @@ fn startup(result: &RunResult) -> Option<String> {
     let table = table(["Start-up", starts, open, p50, max, ready, within], rows);
     let remarks = phrases::startup_remarks(result).into_iter().map(|remark| escape(&remark));
     (!result.startups.is_empty()).then(|| [table].into_iter().chain(remarks).collect::<Vec<_>>().join("\n\n"))
+}
+
+fn lapses(result: &RunResult) -> Option<String> {
+    let rows = phrases::lapses(result).into_iter().map(|row| row.map(|cell| escape(&cell)));
+    (!result.lapses.is_empty()).then(|| format!("### Lapses\n\n{}", table(phrases::LAPSE_HEADS, rows)))
 }
 
 fn list<'a>(heading: &str, items: impl Iterator<Item = &'a str>) -> Option<String> {

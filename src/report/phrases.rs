@@ -4,10 +4,12 @@ use super::page::{count, duration_ms};
 use crate::core::event::{Phase, RunEnd};
 use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{
-    CaseResult, CellResult, Quantiles, RunResult, ScopeResult, Seen, StartUp, Turn, Verdict, any_of,
+    CaseResult, CellResult, Lapse, Quantiles, RunResult, ScopeResult, Seen, StartUp, Turn, Verdict, Way, any_of,
 };
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::time::Duration;
 
 /// The headline without the verdict that it begins with, for where that stands beside it.
 pub(super) fn headline(result: &RunResult) -> &str {
@@ -140,6 +142,35 @@ pub(super) fn latencies(result: &RunResult) -> Vec<[String; 7]> {
         [format!("{word}{}", if alone { ", alone" } else { "" }), changes.to_string(), p50, p90, p99, max, within]
     };
     by_group(&result.latencies()).into_iter().map(row).collect()
+}
+
+/// What the columns of [`lapses`] are called.
+pub(super) const LAPSE_HEADS: [&str; 5] = ["From", "Lasted", "What happened", "Flows", "Nodes"];
+
+/// The moments in which what had held did not: when (UTC), for how long, what happened, on how many flows, and the nodes that
+/// were to decide.
+pub(super) fn lapses(result: &RunResult) -> Vec<[String; 5]> {
+    let row = |lapse: &Lapse| {
+        let Lapse { case: _, way, from_us, to_us, flows, example: _, nodes } = lapse;
+        let lasted =
+            to_us.map_or_else(|| "to the end".to_owned(), |to_us| duration_ms((to_us - from_us) as f64 / 1_000.0));
+        let what = match way {
+            Way::Open => "what is forbidden got through",
+            Way::Closed => "what is allowed did not get through",
+            Way::Dead => "nothing got through",
+        };
+        let nodes = nodes.iter().cloned().collect::<Vec<_>>().join(", ");
+        [at(result, *from_us), lasted, what.to_owned(), flows.to_string(), nodes]
+    };
+    result.lapses.iter().map(row).collect()
+}
+
+/// A time of a run by the wall clock, to the second.
+pub(super) fn at(result: &RunResult, us: u64) -> String {
+    let started = result.run.started_at.parse::<Timestamp>().ok();
+    let at = started.and_then(|started| started.checked_add(Duration::from_micros(us)).ok());
+    at.and_then(|at| at.round(jiff::Unit::Second).ok())
+        .map_or_else(|| format!("{:.1} s", us as f64 / 1e6), |at| at.to_string())
 }
 
 /// What the figures of [`startups`] are called.

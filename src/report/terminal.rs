@@ -36,6 +36,7 @@ pub fn render(result: &RunResult, style: Style) -> String {
     summary::nodes(&mut page, result, style.verbose);
     latency::table(&mut page, result);
     startup::table(&mut page, result);
+    lapses(&mut page, result);
     details(&mut page, result, style.verbose);
     let behaviours: Vec<&str> = result.behaviours.iter().map(|behaviour| behaviour.text.as_str()).collect();
     list(&mut page, "LEFT OPEN BY THE SPECIFICATION", &behaviours);
@@ -100,6 +101,20 @@ fn details(page: &mut Page, result: &RunResult, verbose: u8) {
     if hidden > 0 {
         page.blank();
         page.line(Line::new().toned(format!("… and {} (-v shows them)", count(hidden, "case")), Tone::Dim));
+    }
+}
+
+fn lapses(page: &mut Page, result: &RunResult) {
+    let rows = phrases::lapses(result);
+    if rows.is_empty() {
+        return;
+    }
+    page.blank();
+    page.line(Line::new().toned("LAPSES", Tone::Strong));
+    for [from, lasted, what, flows, nodes] in rows {
+        let first = Line::new().to(2).toned(from, Tone::Bad).text("  ");
+        let text = format!("{lasted}: {what} ({flows} of its flows, on {nodes})");
+        page.paragraph(first, 4, &text, Tone::Plain);
     }
 }
 

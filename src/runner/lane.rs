@@ -4,6 +4,7 @@ use super::agents::{Agents, Unusable};
 use super::budget::Budget;
 use super::canary;
 use super::case::{self, Finished};
+use super::churn::{can_churn, churn};
 use super::clock::Clock;
 use super::settings::Settings;
 use super::turns::Turns;
@@ -34,6 +35,12 @@ pub(super) struct Shared {
     patience: watch::Sender<Duration>,
     /// Workers that have cases before them; one that only holds the canary's policies has not.
     busy: AtomicUsize,
+    /// What comes and goes beside the canary; empty where that is not wanted.
+    churning: Vec<Case>,
+    /// How many changes that were.
+    churned: AtomicU32,
+    /// Whether the canary is watched no more.
+    released: watch::Sender<bool>,
     run: String,
     token: String,
     lanes: AtomicU32,
@@ -68,6 +75,9 @@ impl Shared {
         let open = cases.iter().any(settles);
         let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
         let (patience, _) = watch::channel(settings.settle);
+        let has_canary = cases.iter().any(|case| case.canary);
+        let churning = cases.iter().filter(|case| settings.churn && has_canary && can_churn(case)).cloned().collect();
+        let (released, _) = watch::channel(false);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
         Self {
             settings,
@@ -80,6 +90,9 @@ impl Shared {
             intruded: Mutex::default(),
             patience,
             busy,
+            churning,
+            churned: AtomicU32::new(0),
+            released,
             run,
             token,
             lanes: AtomicU32::new(0),
@@ -157,6 +170,36 @@ impl Shared {
         }
     }
 
+    /// What comes and goes beside the canary.
+    pub(super) fn churning(&self) -> &[Case] {
+        &self.churning
+    }
+
+    /// A policy has come or gone beside the canary.
+    pub(super) fn churned(&self) {
+        self.churned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Resolves when the canary is watched no more.
+    pub(super) async fn released(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.released.subscribe().wait_for(|released| *released).await;
+    }
+
+    /// The canary is watched no more.
+    fn release(&self) {
+        self.released.send_replace(true);
+        if self.settings.churn {
+            let text = match self.churned.load(Ordering::Relaxed) {
+                0 => "no other policy was changed beside the canary: there was no lane for that".to_owned(),
+                changes => {
+                    format!("beside the canary {changes} changes of other policies were made, besides those of cases")
+                }
+            };
+            self.emit(Event::Note { text });
+        }
+    }
+
     fn next(&self) -> Option<Case> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
@@ -193,7 +236,7 @@ fn settles(case: &Case) -> bool {
 
 /// Works on cases until none is left. A lane that a case has spoiled is replaced.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
-    while !shared.is_empty() {
+    'lanes: while !shared.is_empty() {
         let names = shared.names();
         let number = names.lane;
         let suffix = names.suffix();
@@ -208,17 +251,24 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                     Finished { clean: true, assumptions: None }
                 }
             };
+            if case.canary {
+                shared.release();
+            }
             if settles(&case) {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());
             }
             if !finished.clean || shared.is_intruded(number) {
-                break;
+                drop(agents);
+                lane.close().await?;
+                continue 'lanes;
             }
         }
+        shared.rest();
+        churn(&shared, &mut lane, &agents, number).await;
         drop(agents);
-        lane.close().await?;
+        return Ok(lane.close().await?);
     }
     shared.rest();
     Ok(())

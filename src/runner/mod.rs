@@ -5,6 +5,7 @@ mod agents;
 mod budget;
 mod canary;
 mod case;
+mod churn;
 mod clock;
 mod lane;
 mod link;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub hold_attempts: u32,
     /// How long the canary's policies stay in force at least; they always stay while other cases run.
     pub canary: Duration,
+    /// Whether other policies come and go for as long as the canary's stay, also when all other cases are done.
+    pub churn: bool,
     /// How late a change may take effect; however late is fine where that is `None`.
     pub budget: Option<Duration>,
     /// How long the whole run may take.

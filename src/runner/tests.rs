@@ -10,6 +10,7 @@ mod scopes;
 mod shapes;
 mod standstill;
 mod startup;
+mod watch;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
@@ -35,6 +36,7 @@ pub(super) fn settings(seed: u64) -> Settings {
         hold: Duration::from_secs(1),
         hold_attempts: 20,
         canary: Duration::ZERO,
+        churn: false,
         budget: None,
         timeout: Duration::from_secs(100_000),
         lanes: 4,

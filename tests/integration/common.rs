@@ -221,6 +221,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
         features,
         cases,
         nodes,
+        lapses: Vec::new(),
         startups: Vec::new(),
         behaviours: Vec::new(),
         notes: Vec::new(),

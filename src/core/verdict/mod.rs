@@ -5,6 +5,7 @@ mod case;
 mod diagnosis;
 mod fold;
 mod foreign;
+mod lapse;
 pub mod latency;
 mod relapse;
 mod run;
@@ -15,6 +16,7 @@ mod term;
 pub use behaviour::Behaviour;
 pub use diagnosis::{Diagnosis, any_of};
 pub use fold::{over_scopes, worst};
+pub use lapse::{Lapse, Way};
 pub use latency::{Latency, Quantiles, Turn};
 pub use run::{NoRunError, describe, is_clean, judge, observe_property};
 pub use startup::{Spread, StartUp};
@@ -97,6 +99,8 @@ pub struct RunResult {
     pub cases: Vec<CaseResult>,
     /// One entry for each node.
     pub nodes: Vec<NodeResult>,
+    /// Every moment in which what had held did not, without any change.
+    pub lapses: Vec<Lapse>,
     /// How long pods that start are without their policies, where that was watched.
     pub startups: Vec<StartUp>,
     /// What the specification leaves open and was observed; never scored.

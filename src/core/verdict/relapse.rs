@@ -66,27 +66,31 @@ fn leak(cell: &Cell, held_us: u64) -> Option<String> {
     })
 }
 
-/// So many failures in a row as loss alone would hardly ever produce.
+/// The first of the outages, and a sentence about it.
 fn outage(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Option<(String, Stopped)> {
-    let attempts = Attempts::of(cell);
-    let quorum = Quorum::overblock(baseline);
-    // A datagram that came in was not blocked, though its answer was lost. When it came is not known, so each such
-    // takes one failure away.
-    let answered: u32 = through(cell).map(|streak| streak.count).sum();
-    let unanswered = cell.arrived.as_ref().map_or(0, |arrived| arrived.count.saturating_sub(answered));
-    let stops = attempts.stops();
-    let out = stops
-        .iter()
-        .filter(|stop| stop.first_us > held_us)
-        .find(|stop| quorum.met_by(Stopped { count: stop.count.saturating_sub(unanswered), ..**stop }))?;
-    let Stopped { count, first_us, last_us } = *out;
-    let back = attempts.last_through_us().is_some_and(|us| us > last_us);
+    let out = *outages(cell, baseline, held_us).first()?;
+    let Stopped { count, first_us, last_us } = out;
+    let back = Attempts::of(cell).last_through_us().is_some_and(|us| us > last_us);
     let (flow, from) = (&cell.flow, seconds(first_us));
     let to = if back { seconds(last_us) } else { "the end".to_owned() };
     let how = format!(
         "{flow} connected for a whole hold, then {count} attempts in a row failed without any change from {from} to {to}"
     );
-    Some((how, *out))
+    Some((how, out))
+}
+
+/// Every run of failures after everything had held at `held_us` that loss alone would hardly ever produce.
+pub(super) fn outages(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Vec<Stopped> {
+    let quorum = Quorum::overblock(baseline);
+    // A datagram that came in was not blocked, though its answer was lost. When it came is not known, so each such
+    // takes one failure away.
+    let answered: u32 = through(cell).map(|streak| streak.count).sum();
+    let unanswered = cell.arrived.as_ref().map_or(0, |arrived| arrived.count.saturating_sub(answered));
+    let mut stops = Attempts::of(cell).stops();
+    stops.retain(|stop| {
+        stop.first_us > held_us && quorum.met_by(Stopped { count: stop.count.saturating_sub(unanswered), ..*stop })
+    });
+    stops
 }
 
 fn through(cell: &Cell) -> impl Iterator<Item = &Streak> {

@@ -7,8 +7,8 @@ use super::fold::worst;
 use super::foreign::Foreign;
 use super::relapse::Relapse;
 use super::{
-    CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StartUp, StepResult, Verdict, latency, startup,
-    term,
+    CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StartUp, StepResult, Verdict, lapse, latency,
+    startup, term,
 };
 use crate::core::event::{CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested};
 use crate::core::model::change::Change;
@@ -84,6 +84,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         verdict,
         diagnoses: diagnoses.of_run,
         features,
+        lapses: lapse::observed(&evidence),
         startups,
         behaviours: behaviour::observed(&cases, &evidence, log.settled),
         cases,

@@ -9,10 +9,10 @@ use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{
-    Behaviour, CaseResult, CellResult, Diagnosis, Latency, Placement, Quantiles, RunResult, Seen, Spread, StartUp,
-    StepResult, TermResult, Turn, Verdict,
+    Behaviour, CaseResult, CellResult, Diagnosis, Lapse, Latency, Placement, Quantiles, RunResult, Seen, Spread,
+    StartUp, StepResult, TermResult, Turn, Verdict, Way,
 };
-use crate::report::phrases::Flows;
+use crate::report::phrases::{Flows, at};
 use std::collections::BTreeMap;
 
 /// How many witnesses of a term are shown.
@@ -30,6 +30,7 @@ impl From<&RunResult> for v1::Report {
             features,
             cases,
             nodes,
+            lapses,
             startups,
             behaviours,
             notes,
@@ -74,6 +75,7 @@ impl From<&RunResult> for v1::Report {
                 })
                 .collect(),
             latency: latency(&result.latencies()),
+            lapses: lapses.iter().map(|one| lapse(one, result)).collect(),
             startup: startups.iter().map(startup).collect(),
             behaviours: behaviours
                 .iter()
@@ -144,6 +146,24 @@ fn latency(latencies: &[Latency]) -> Vec<v1::Latency> {
         v1::Latency { turn, alone, changes, p50_ms, p90_ms, p99_ms, max_ms, resolution_ms, request_ms }
     };
     by_group(latencies).into_iter().map(group).collect()
+}
+
+fn lapse(lapse: &Lapse, result: &RunResult) -> v1::Lapse {
+    let Lapse { case, way, from_us, to_us, flows, example, nodes } = lapse;
+    v1::Lapse {
+        case: case.clone(),
+        way: match way {
+            Way::Open => words::Way::Open,
+            Way::Closed => words::Way::Closed,
+            Way::Dead => words::Way::Dead,
+        },
+        at: at(result, *from_us),
+        from_ms: ms(*from_us),
+        lasted_ms: to_us.map(|to_us| ms(to_us - from_us)),
+        flows: *flows,
+        example: example.to_string(),
+        nodes: nodes.iter().cloned().collect(),
+    }
 }
 
 fn startup(startup: &StartUp) -> v1::Startup {

@@ -1,6 +1,6 @@
 //! The structs of `papertiger.dev/report/v1`. Fields are only ever added.
 
-use super::words::{Direction, End, Expected, Family, Path, Placement, Protocol, Seen, Turn, Verdict};
+use super::words::{Direction, End, Expected, Family, Path, Placement, Protocol, Seen, Turn, Verdict, Way};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,6 +35,8 @@ pub struct Report {
     pub nodes: Vec<Node>,
     /// How late changes took effect, over all cases.
     pub latency: Vec<Latency>,
+    /// Every moment in which what had held did not, without any change.
+    pub lapses: Vec<Lapse>,
     /// How long pods that start were without their policies.
     pub startup: Vec<Startup>,
     /// What the specification leaves open and this network was seen to do. Never scored.
@@ -171,6 +173,27 @@ pub struct Latency {
     pub resolution_ms: f64,
     /// How long requests took to be accepted: a change may have been sooner by that. The longest of any.
     pub request_ms: f64,
+}
+
+/// A moment in which what had held did not.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Lapse {
+    /// The case whose policies these are.
+    pub case: String,
+    /// What was wrong.
+    pub way: Way,
+    /// When that was first seen, by the wall clock (RFC 3339, UTC), to the second.
+    pub at: String,
+    /// When that was first seen, since the run began.
+    pub from_ms: f64,
+    /// How long it lasted until it was first seen to be right again; null where it never was.
+    pub lasted_ms: Option<f64>,
+    /// On how many flows.
+    pub flows: usize,
+    /// One of them.
+    pub example: String,
+    /// The nodes that were to decide on them.
+    pub nodes: Vec<String>,
 }
 
 /// What the starts of a pod under policies have shown, in one direction. Times are from the first instruction in the pod.

@@ -65,6 +65,18 @@ pub enum Direction {
     Egress,
 }
 
+/// What was wrong with policies.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// What they forbid got through.
+    Open,
+    /// What they allow did not, while other things did.
+    Closed,
+    /// Nothing did.
+    Dead,
+}
+
 /// What must happen to a flow.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
