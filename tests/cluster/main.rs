@@ -15,6 +15,7 @@ mod common;
 mod endings;
 mod given;
 mod intruders;
+mod moments;
 mod obstacles;
 mod open;
 mod policies;

@@ -329,6 +329,7 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::PhaseStarted { .. }
             | Event::PhaseProgress { .. }
             | Event::PhaseEnded(_)
+            | Event::PodStarted(_)
             | Event::CaseEnded { .. }
             | Event::CaseSkipped { .. }
             | Event::PropertyObserved { .. }

@@ -63,6 +63,7 @@ fn job() -> Result<Job> {
             hold: Duration::from_secs(1),
             hold_attempts: 20,
             canary: Duration::ZERO,
+            churn: false,
             budget: None,
             timeout: Duration::from_secs(600),
             lanes: 12,

@@ -100,8 +100,8 @@ pub(super) fn observed(cases: &[CaseRun<'_>]) -> Vec<StartUp> {
 
 fn summary(case: &str, pod: &PodId, direction: Direction, starts: &[&PodStarted]) -> Option<StartUp> {
     let node = starts.first()?.pod.node.clone();
-    let is_guarded = |started: &&&PodStarted| started.cells.iter().any(|cell| cell.expected == Answer::Deny);
-    let (guarded, free): (Vec<&PodStarted>, Vec<&PodStarted>) = starts.iter().partition(|started| is_guarded(&started));
+    let is_guarded = |started: &&PodStarted| started.cells.iter().any(|cell| cell.expected == Answer::Deny);
+    let (guarded, free): (Vec<&PodStarted>, Vec<&PodStarted>) = starts.iter().copied().partition(is_guarded);
     let (settled, unsettled): (Vec<&PodStarted>, Vec<&PodStarted>) =
         guarded.iter().partition(|started| started.held_us.is_some());
     let of = |started: &&PodStarted| Start::of(started, direction);

@@ -18,10 +18,9 @@ fn watched(what: Option<Lapsed>, lanes: usize) -> (RunResult, Vec<RunEvent>) {
 
 #[test]
 fn a_lapse_is_told_with_its_time_and_its_nodes() {
-    for (what, way, verdict) in [
-        (Lapsed::Open, Way::Open, Verdict::Flapping),
-        (Lapsed::Dead, Way::Dead, Verdict::Inconclusive),
-    ] {
+    for (what, way, verdict) in
+        [(Lapsed::Open, Way::Open, Verdict::Flapping), (Lapsed::Dead, Way::Dead, Verdict::Inconclusive)]
+    {
         let (result, _) = watched(Some(what), 2);
         assert_eq!(result.verdict, verdict, "{}", story(&result));
         let [lapse] = result.lapses.as_slice() else { panic!("{what:?}: {:#?}", result.lapses) };

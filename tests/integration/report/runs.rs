@@ -165,6 +165,7 @@ fn simulate(fault: Option<&str>) -> RunResult {
         hold: Duration::from_secs(1),
         hold_attempts: 20,
         canary: Duration::ZERO,
+        churn: false,
         budget: None,
         timeout: Duration::from_secs(100_000),
         lanes: 4,
