@@ -11,6 +11,7 @@ use crate::core::fault::plan::{differ, scope};
 use crate::core::fault::reading::Reading;
 use crate::core::model::change::Change;
 use crate::core::model::flow::Flow;
+use crate::core::model::policy::Direction;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use std::collections::BTreeSet;
@@ -134,6 +135,15 @@ impl<'a> Evidence<'a> {
             })
             .collect();
         Self { run, experiment, flows, mute: BTreeSet::new(), budget_us: settings.budget_ms.map(|ms| ms * 1_000) }
+    }
+
+    /// The nodes whose engine decides on a flow in a phase: where it is denied, those of the sides that deny it.
+    pub(super) fn deciding<'b>(&'b self, phase: usize, flow: &'b Flow) -> BTreeSet<&'b str> {
+        let faithful = Reading::faithful(&self.experiment);
+        let denied = faithful.answer(phase, flow) == Answer::Deny;
+        let sides = [Direction::Egress, Direction::Ingress].into_iter().zip(ends(&self.experiment.world, flow));
+        let decides = |direction| !denied || faithful.side(phase, flow, direction) == Answer::Deny;
+        sides.filter(|(direction, _)| decides(*direction)).filter_map(|(_, node)| node).collect()
     }
 
     /// Whether traffic got through on a flow in a phase, where that can be said.

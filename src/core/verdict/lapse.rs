@@ -5,11 +5,8 @@ use super::case::{CaseRun, Evidence};
 use super::relapse::{Relapse, outages};
 use super::seen::Attempts;
 use crate::core::event::{Cell, PhaseEnded};
-use crate::core::fault::reading::Reading;
 use crate::core::model::flow::Flow;
 use crate::core::model::observation::Signal;
-use crate::core::model::policy::Direction;
-use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use std::collections::BTreeSet;
 
@@ -77,7 +74,6 @@ pub(super) fn observed(evidence: &[Evidence<'_>]) -> Vec<Lapse> {
 
 fn of_case<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Lapse> + 'a {
     let CaseRun { started, phases, .. } = evidence.run;
-    let faithful = Reading::faithful(&evidence.experiment);
     phases.iter().flat_map(move |ended| {
         let index = evidence.experiment.index(ended.phase);
         let mut lapses = Vec::new();
@@ -89,7 +85,7 @@ fn of_case<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Lapse> + 'a {
                 (Relapse::Flapped(_), _) => (Way::Closed, blocks(cell, evidence, sighting.flow, held_us)),
                 (Relapse::Dead(_), _) => (Way::Dead, blocks(cell, evidence, sighting.flow, held_us)),
             };
-            let nodes = deciding(&faithful, index, &evidence.experiment.world, cell);
+            let nodes: BTreeSet<String> = evidence.deciding(index, &cell.flow).into_iter().map(str::to_owned).collect();
             lapses.extend(moments.into_iter().map(|(from_us, to_us)| Lapse {
                 case: started.case.clone(),
                 way,
@@ -140,18 +136,6 @@ fn blocks(cell: &Cell, evidence: &Evidence<'_>, flow: &Flow, held_us: u64) -> Ve
     outages(cell, Attempts::of(first), held_us)
         .into_iter()
         .map(|out| (out.first_us, last_us.filter(|us| *us > out.last_us).map(|_| out.last_us)))
-        .collect()
-}
-
-/// The nodes whose engine decides on a cell: where it is denied, those of the sides that deny it.
-fn deciding(faithful: &Reading, phase: usize, world: &World, cell: &Cell) -> BTreeSet<String> {
-    let sides = [(Direction::Egress, &cell.flow.from), (Direction::Ingress, &cell.flow.to)];
-    let decides =
-        |direction| cell.expected != Answer::Deny || faithful.side(phase, &cell.flow, direction) == Answer::Deny;
-    sides
-        .into_iter()
-        .filter(|(direction, _)| decides(*direction))
-        .filter_map(|(_, end)| world.node_of(end).map(str::to_owned))
         .collect()
 }
 

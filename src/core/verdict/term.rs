@@ -300,10 +300,12 @@ fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option
     for sight in sights.iter().filter(|sight| sight.state != State::Vacuous) {
         let flow = evidence.flows[sight.flow].flow;
         let [from, to] = ends(world, flow);
-        let deciders = match term.direction() {
-            Some(Direction::Ingress) => vec![to],
-            Some(Direction::Egress) => vec![from],
-            None => vec![from, to],
+        let deciders = match (term.direction(), &sight.state) {
+            (Some(Direction::Ingress), _) => vec![to],
+            (Some(Direction::Egress), _) => vec![from],
+            // What lapsed is known to have been in force: at the end that denies, and nowhere else.
+            (None, State::Flapped(_)) => evidence.deciding(sight.phase, flow).into_iter().map(Some).collect(),
+            (None, State::Right | State::Wrong | State::Unknown(_) | State::Vacuous) => vec![from, to],
         };
         // What never connected because of the node at one end says nothing about the other.
         let mute: Vec<&str> = [from, to].into_iter().flatten().filter(|node| evidence.mute.contains(*node)).collect();

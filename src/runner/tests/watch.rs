@@ -33,6 +33,16 @@ fn a_lapse_is_told_with_its_time_and_its_nodes() {
 }
 
 #[test]
+fn a_node_whose_engine_lapses_is_the_only_one_that_is_named() {
+    let (result, _) = watched(Some(Lapsed::OpenOn("n2")), 2);
+    assert_eq!(result.verdict, Verdict::Flapping, "{}", story(&result));
+    let nodes: BTreeSet<&str> = result.lapses.iter().flat_map(|lapse| &lapse.nodes).map(String::as_str).collect();
+    assert_eq!(nodes, BTreeSet::from(["n2"]), "{:#?}", result.lapses);
+    let verdicts: Vec<(&str, Verdict)> = result.nodes.iter().map(|node| (node.name.as_str(), node.verdict)).collect();
+    assert_eq!(verdicts, [("n1", Verdict::Enforced), ("n2", Verdict::Flapping)]);
+}
+
+#[test]
 fn policies_come_and_go_for_as_long_as_the_watch_lasts() {
     let (result, events) = watched(None, 2);
     assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));

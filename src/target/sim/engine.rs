@@ -93,6 +93,8 @@ pub struct Lapse {
 pub enum Lapsed {
     /// Everything gets through.
     Open,
+    /// What this node has to decide gets through.
+    OpenOn(&'static str),
     /// Nothing gets through to the pods of namespace x.
     Closed,
     /// Nothing gets through.
@@ -270,8 +272,12 @@ impl Engine {
             Some(Lapsed::Open) => return true,
             Some(Lapsed::Dead) => return false,
             Some(Lapsed::Closed) if flow.to.pod().is_some_and(|pod| pod.namespace == "x") => return false,
-            Some(Lapsed::Closed) | None => {}
+            Some(Lapsed::Closed | Lapsed::OpenOn(_)) | None => {}
         }
+        let open_on = match lapsed.map(|lapse| lapse.what) {
+            Some(Lapsed::OpenOn(node)) => Some(node),
+            Some(Lapsed::Open | Lapsed::Closed | Lapsed::Dead) | None => None,
+        };
         let place = scope(&self.world, flow);
         let mut inner = self.lock();
         let unprotected = |end| inner.born.get(end).is_some_and(|born: &Instant| born.elapsed() < self.start_up);
@@ -280,6 +286,13 @@ impl Engine {
         }
         inner.views.iter_mut().for_each(View::catch_up);
         let side = |direction| {
+            let decider = match direction {
+                Direction::Egress => ends[0],
+                Direction::Ingress => ends[1],
+            };
+            if open_on.is_some() && open_on == decider {
+                return Answer::Allow;
+            }
             let bears =
                 |at: &FaultAt| at.scope.as_ref().is_none_or(|scope| scope.reaches(&self.world, flow, place, direction));
             let bearing = self.engines.iter().enumerate().filter(|(_, at)| bears(at));
