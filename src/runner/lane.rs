@@ -70,8 +70,8 @@ impl Shared {
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
-        // the answer goes last, so that nobody waits for it.
-        cases.sort_by_key(|case| (!case.canary, !settles(case), case.requires.is_some()));
+        // the answer goes last, so that nobody waits for it. What takes longest is not left for the end.
+        cases.sort_by_key(|case| (!case.canary, !settles(case), case.requires.is_some(), !case.watches_starts()));
         let open = cases.iter().any(settles);
         let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
         let (patience, _) = watch::channel(settings.settle);

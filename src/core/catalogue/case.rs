@@ -51,6 +51,11 @@ impl Case {
     pub fn mask(&self, id: &str) -> Option<&Masked> {
         self.masked.iter().find(|masked| masked.is_about(id))
     }
+
+    /// Whether it watches pods from their first instruction on.
+    pub fn watches_starts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Recreate { starts: 1.., .. }))
+    }
 }
 
 /// One change of a case.
