@@ -153,6 +153,8 @@ impl<L: Lane> Work<'_, L> {
             true => (Some(self.shared.turns.quiet(usize::MAX).await), None),
             false => (None, Some(self.shared.turns.work().await)),
         };
+        // Before anything is reserved: starts wait for room of their own.
+        self.watch_starts(phase).await?;
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
             Phase::Baseline => flows.iter().collect(),
@@ -259,7 +261,6 @@ impl<L: Lane> Work<'_, L> {
 
     /// Makes the phase's change and probes until enough was seen.
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
-        self.watch_starts(phase).await?;
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
         let pods = match self.experiment.change(phase).cloned() {
