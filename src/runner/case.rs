@@ -149,12 +149,9 @@ async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 
 impl<L: Lane> Work<'_, L> {
     async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
-        let turn = match self.case.stopwatch {
-            true => (Some(self.shared.turns.quiet(usize::MAX).await), None),
-            false => (None, Some(self.shared.turns.work().await)),
-        };
-        // Before anything is reserved: starts wait for room of their own.
+        // Before anything is taken: each start waits for its own turn and room.
         self.watch_starts(phase).await?;
+        let turn = self.shared.turns.turn(self.case.stopwatch).await;
         let clock = self.agents.clock;
         let flows: Vec<&Flow> = match phase {
             Phase::Baseline => flows.iter().collect(),

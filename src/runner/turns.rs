@@ -21,6 +21,15 @@ pub(super) struct Quiet<'a> {
     _flows: SemaphorePermit<'a>,
 }
 
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(super) enum Turn<'a> {
+    /// Beside other lanes.
+    Work { _guard: OwnedRwLockReadGuard<()> },
+    /// While no lane works.
+    Alone { _quiet: Quiet<'a> },
+}
+
 impl Default for Turns {
     fn default() -> Self {
         Self { lock: Arc::default(), quiet: Mutex::default(), flows: Semaphore::new(QUIET_FLOWS as usize) }
@@ -31,6 +40,15 @@ impl Turns {
     /// A turn beside the other lanes.
     pub(super) async fn work(&self) -> OwnedRwLockReadGuard<()> {
         Arc::clone(&self.lock).read_owned().await
+    }
+
+    /// A turn for a phase, `alone` or beside the other lanes.
+    pub(super) async fn turn(&self, alone: bool) -> Turn<'_> {
+        if alone {
+            Turn::Alone { _quiet: self.quiet(usize::MAX).await }
+        } else {
+            Turn::Work { _guard: self.work().await }
+        }
     }
 
     /// A turn while no lane works, to try so many flows again.

@@ -61,6 +61,7 @@ impl<L: Lane> Work<'_, L> {
     async fn watch_start(&mut self, phase: Phase, id: &PodId) -> Result<bool, CaseError> {
         let (shared, goal) = (self.shared, Goal::Timed);
         let settings = &shared.settings;
+        let _turn = shared.turns.turn(self.case.stopwatch).await;
         let newcomer = Endpoint::from(id.clone());
         // Its step changes nothing but the pod itself: what it finds in force is what is in force after the step.
         let mut cells = of_start(&self.experiment, phase, &self.world, id);
