@@ -88,6 +88,8 @@ fn latencies(turn: Turn, ms: &[u64]) -> Vec<Latency> {
 fn all() -> [RunResult; 7] {
     let mut timed = runs::enforced();
     timed.cases[0].latencies = latencies(Turn::Deny, &[0, 3, 3, 84, 12_000]);
+    timed.startups = vec![runs::startup()];
+    timed.lapses = vec![runs::lapse()];
     [
         runs::enforced(),
         runs::egress_ignored(),
@@ -246,6 +248,24 @@ fn latencies_are_drawn_and_told() {
     let curve = page.split("class=\"curve\" d=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(curve, "M0 100H0V80H95V40H385V20H816V0H1000");
     assert!(!render(&runs::enforced()).contains("id=\"latency\""));
+}
+
+#[test]
+fn starts_and_lapses_are_told_where_there_are_any() {
+    let mut result = runs::enforced();
+    assert!(!render(&result).contains("id=\"startup\"") && !render(&result).contains("id=\"lapses\""));
+    result.startups = vec![runs::startup()];
+    result.lapses = vec![runs::lapse()];
+    let page = page(&result);
+    for said in [
+        "<th scope=\"row\">egress of x/a on n1</th><td class=\"number\">20</td><td class=\"number\">19</td>",
+        "255 connections of x/a got through that must not (egress); of 20 kept in use, 17 stayed open.",
+        "1 more start of x/a never came right (egress): see the case protected.",
+        "Without any policy everything had got through after 37 ms.",
+        "<td>4.5 s</td><td>what is forbidden got through</td><td>6</td><td>n2</td>",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 }
 
 #[test]

@@ -4,11 +4,15 @@ use crate::common::{case, is_in, run, scope, step, term, witnesses, world, world
 use papertiger::core::catalogue::{Catalogue, Profile};
 use papertiger::core::event::{Phase, RunEnd};
 use papertiger::core::fault::{Fault, FaultAt};
-use papertiger::core::model::flow::{Endpoint, Family, Flow, Protocol};
+use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
+use papertiger::core::model::policy::Direction;
 use papertiger::core::oracle::Answer;
-use papertiger::core::verdict::{Behaviour, CaseResult, Diagnosis, NodeResult, RunResult, Seen, Verdict, judge};
+use papertiger::core::verdict::{
+    Behaviour, CaseResult, Diagnosis, Lapse, NodeResult, RunResult, Seen, Spread, StartUp, Verdict, Way, judge,
+};
 use papertiger::runner::{self, Job, Settings};
 use papertiger::target::sim::{SimOptions, SimTarget};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -230,4 +234,46 @@ pub(crate) fn hostile() -> RunResult {
     result.behaviours = vec![Behaviour { id: evil.into(), text: evil.into() }];
     assert!(result.cases[0].steps[0].cells.iter().all(|cell| matches!(cell.cell.flow.from, Endpoint::Pod(_))));
     result
+}
+
+/// A pod that was open for a while after most of its starts.
+pub(super) fn startup() -> StartUp {
+    let spread = |p50_ms: f64| Spread { p50_ms, p90_ms: 2.0 * p50_ms, max_ms: 3.0 * p50_ms };
+    StartUp {
+        case: "protected".to_owned(),
+        pod: PodId::new("x", "a"),
+        node: "n1".to_owned(),
+        direction: Direction::Egress,
+        starts: 20,
+        unsettled: 1,
+        open: 19,
+        open_ms: spread(142.0),
+        leaks: 255,
+        opened: 20,
+        kept: 17,
+        ready_ms: None,
+        ready_without_ms: Some(Spread { p50_ms: 36.0, p90_ms: 37.0, max_ms: 37.0 }),
+        resolution_ms: 41.5,
+    }
+}
+
+/// A moment in which policies did not hold.
+pub(super) fn lapse() -> Lapse {
+    Lapse {
+        case: "canary".to_owned(),
+        way: Way::Open,
+        from_us: 12_000_000,
+        to_us: Some(16_500_000),
+        flows: 6,
+        example: Flow {
+            from: PodId::new("x", "a").into(),
+            to: PodId::new("y", "b").into(),
+            path: Path::PodIp,
+            family: Family::Ipv4,
+            protocol: Protocol::Tcp,
+            port: 8080,
+            connection: Connection::New,
+        },
+        nodes: BTreeSet::from(["n2".to_owned()]),
+    }
 }
