@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 #[ignore = "needs a cluster (KUBECONFIG) that enforces policies, makes a pod again and again"]
 fn starts_are_watched_each_way() {
     let cluster = Cluster::enforcing();
-    let report = verify(&["--case", "protected-from-the-first-instruction"]).assert_code(0).report();
+    let report = verify(&["--case", "start-under-policies"]).assert_code(0).report();
     let startups = report["startup"].as_array().unwrap();
     let ways: Vec<&str> = startups.iter().map(|startup| startup["direction"].as_str().unwrap()).collect();
     assert_eq!(ways, ["ingress", "egress"], "{report:#}");

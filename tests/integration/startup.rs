@@ -5,7 +5,7 @@ use serde_json::Value;
 
 fn measured(window: &str, args: &[&str], code: i32) -> Value {
     let mut command = papertiger();
-    command.args(["lab", "--start-up", window, "--case", "protected-from-the-first-instruction", "--hold", "1s"]);
+    command.args(["lab", "--start-up", window, "--case", "start-under-policies", "--hold", "1s"]);
     let output = command.args(["-o", "json", "--quiet"]).args(args).assert().code(code).get_output().stdout.clone();
     serde_json::from_slice(&output).unwrap()
 }

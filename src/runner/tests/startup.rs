@@ -5,7 +5,7 @@ use crate::core::model::flow::PodId;
 use crate::core::model::policy::Direction;
 use crate::core::verdict::StartUp;
 
-const CASE: &str = "protected-from-the-first-instruction";
+const CASE: &str = "start-under-policies";
 
 fn open_for(ms: u64) -> SimOptions {
     SimOptions { start_up: Duration::from_millis(ms), ..SimOptions::default() }
