@@ -1,7 +1,7 @@
 //! The agent: it sends probes, answers them, and reports what it saw. It knows nothing of policies.
 //!
-//! A controller gives the orders of [`wire`](crate::core::wire) over one stream. The agent dials only what an order
-//! lists, and obeys only who knows its token. [`Agent`] and [`Gate`] work over any stream and any [`Net`]: with
+//! A controller gives the orders of [`wire`](crate::core::wire) over one stream; the first may stand in its arguments. The
+//! agent dials only what an order lists, or who announces himself as an order says, and obeys only who knows its token. [`Agent`] and [`Gate`] work over any stream and any [`Net`]: with
 //! [`Sockets`] in a pod, with a model of a network in a simulation.
 
 mod args;
