@@ -1,8 +1,9 @@
 //! The agent: it sends probes, answers them, and reports what it saw. It knows nothing of policies.
 //!
 //! A controller gives the orders of [`wire`](crate::core::wire) over one stream; the first may stand in its arguments. The
-//! agent dials only what an order lists, or who announces himself as an order says, and obeys only who knows its token. [`Agent`] and [`Gate`] work over any stream and any [`Net`]: with
-//! [`Sockets`] in a pod, with a model of a network in a simulation.
+//! agent dials only what an order lists, or who announces himself as an order says, and obeys only who knows its token.
+//! [`Agent`] and [`Gate`] work over any stream and any [`Net`]: with [`Sockets`] in a pod, with a model of a network in a
+//! simulation.
 
 mod args;
 mod arrivals;
@@ -39,9 +40,9 @@ pub use sockets::Sockets;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A whole agent for one conversation: from the controller's first word until it hangs up.
-pub async fn serve<S: AsyncRead + AsyncWrite, N: Net>(stream: S, gate: Gate, net: N) -> SessionEnd {
+pub async fn serve<S: AsyncRead + AsyncWrite, N: Net>(stream: S, gate: Gate, mut agent: Agent<N>) -> SessionEnd {
     match gate.admit(stream, SILENCE).await {
-        Ok(link) => Agent::new(net).serve(link).await,
+        Ok(link) => agent.serve(link).await,
         Err(end) => end,
     }
 }

@@ -7,7 +7,6 @@ use crate::agent::handshake::Gate;
 use crate::agent::net::Net;
 use crate::agent::orders::{Agent, Refusal};
 use crate::agent::random::Random;
-use crate::agent::session::SILENCE;
 use crate::agent::sockets::Sockets;
 use crate::core::model::flow::Protocol;
 use crate::core::wire::{ListenFailure, ListenPort};
@@ -67,9 +66,7 @@ async fn serve(config: AgentConfig, clock: Clock) -> io::Result<()> {
     let gate = Gate { identity, token, start: Random::default().number() };
     match control {
         Control::Stdin => {
-            if let Ok(link) = gate.admit(inherited()?, SILENCE).await {
-                agent.serve(link).await;
-            }
+            crate::agent::serve(inherited()?, gate, agent).await;
         }
         Control::Listen(port) => {
             let listeners = control::listeners(port).await.map_err(|error| {

@@ -165,12 +165,15 @@ pub(super) fn lapses(result: &RunResult) -> Vec<[String; 5]> {
     result.lapses.iter().map(row).collect()
 }
 
-/// A time of a run by the wall clock, to the second.
+/// A time of a run by the wall clock; `None` where the log does not say when that began.
+pub(super) fn moment(result: &RunResult, us: u64) -> Option<Timestamp> {
+    result.run.started_at.parse::<Timestamp>().ok()?.checked_add(Duration::from_micros(us)).ok()
+}
+
+/// The same to the second, in words; seconds since the run began where the clock is not known.
 pub(super) fn at(result: &RunResult, us: u64) -> String {
-    let started = result.run.started_at.parse::<Timestamp>().ok();
-    let at = started.and_then(|started| started.checked_add(Duration::from_micros(us)).ok());
-    at.and_then(|at| at.round(jiff::Unit::Second).ok())
-        .map_or_else(|| format!("{:.1} s", us as f64 / 1e6), |at| at.to_string())
+    let at = moment(result, us).and_then(|at| at.round(jiff::Unit::Second).ok());
+    at.map_or_else(|| format!("{:.1} s", us as f64 / 1e6), |at| at.to_string())
 }
 
 /// What the figures of [`startups`] are called.

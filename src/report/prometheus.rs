@@ -1,18 +1,16 @@
 //! Metrics in the text format of Prometheus (0.0.4), for the textfile collector of its node exporter and for a Pushgateway.
 
 use super::page::clean;
-use super::phrases::Flows;
+use super::phrases::{Flows, moment};
 use crate::core::event::RunEnd;
 use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{Quantiles, RunResult, Spread, Verdict};
-use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::time::Duration;
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -76,10 +74,7 @@ impl Collector for Gauges {
 
 fn gauges(result: &RunResult) -> Vec<Gauge> {
     let run = &result.run;
-    let ended = run.started_at.parse::<Timestamp>().ok().and_then(|started| {
-        let ended = started.checked_add(Duration::from_micros(result.duration_us)).ok()?;
-        Some(ended.as_millisecond() as f64 / 1_000.0)
-    });
+    let ended = moment(result, result.duration_us).map(|at| at.as_millisecond() as f64 / 1_000.0);
     let is_enforced = result.end == Some(RunEnd::Completed) && result.verdict == Verdict::Enforced;
     let flows = Flows::of_run(result);
     let terms = || result.cases.iter().flat_map(|case| &case.terms);

@@ -44,6 +44,11 @@ pub fn render(result: &RunResult, style: Style) -> String {
     page.finish()
 }
 
+/// A row of figures, each ending at its column.
+fn in_columns(columns: [usize; 6], line: Line, texts: [String; 6], tone: Tone) -> Line {
+    columns.iter().zip(texts).fold(line, |line, (end, text)| line.right(*end, &text, tone))
+}
+
 /// One case in full, for where a text of a fixed width can be shown.
 pub(super) fn one_case(case: &CaseResult) -> String {
     let mut page = Page::new(WIDEST, false);

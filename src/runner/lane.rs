@@ -236,14 +236,15 @@ fn settles(case: &Case) -> bool {
 
 /// Works on cases until none is left. A lane that a case has spoiled is replaced.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
-    'lanes: while !shared.is_empty() {
+    while !shared.is_empty() {
         let names = shared.names();
         let number = names.lane;
         let suffix = names.suffix();
         let mut lane = target.open_lane(names).await?;
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
-        while let Some(case) = shared.next() {
+        let spoiled = loop {
+            let Some(case) = shared.next() else { break false };
             let finished = match obstacle(&case, &lane, &agents) {
                 None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
                 Some(reason) => {
@@ -260,15 +261,18 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                 shared.settle(assumptions.unwrap_or_default());
             }
             if !finished.clean || shared.is_intruded(number) {
-                drop(agents);
-                lane.close().await?;
-                continue 'lanes;
+                break true;
             }
+        };
+        if !spoiled {
+            shared.rest();
+            churn(&shared, &mut lane, &agents, number).await;
         }
-        shared.rest();
-        churn(&shared, &mut lane, &agents, number).await;
         drop(agents);
-        return Ok(lane.close().await?);
+        lane.close().await?;
+        if !spoiled {
+            return Ok(());
+        }
     }
     shared.rest();
     Ok(())

@@ -158,12 +158,12 @@ async fn own<D: Dial>(
     resumed: Arc<AtomicU32>,
 ) {
     let acquaintance = met.acquaintance;
-    let (mut reader, mut writer) = (met.reader, met.writer);
-    for message in met.news {
-        tell(&inbox, &peer.endpoint, Inbound::Message(message)).await;
-    }
+    let (mut reader, mut writer, mut news) = (met.reader, met.writer, met.news);
     let mut patience: Option<Patience> = None;
     loop {
+        for message in news {
+            tell(&inbox, &peer.endpoint, Inbound::Message(message)).await;
+        }
         let began = Instant::now();
         let end = carry(reader, writer, queue, &peer.endpoint, &inbox).await;
         let (cut, since) = match end {
@@ -186,11 +186,8 @@ async fn own<D: Dial>(
         resumed.fetch_add(1, Ordering::Relaxed);
         let line;
         (line, queue) = mpsc::channel(QUEUE);
-        (reader, writer) = (met.reader, met.writer);
+        (reader, writer, news) = (met.reader, met.writer, met.news);
         tell(&inbox, &peer.endpoint, Inbound::Resumed { line, epoch: met.epoch }).await;
-        for message in met.news {
-            tell(&inbox, &peer.endpoint, Inbound::Message(message)).await;
-        }
     }
 }
 

@@ -210,7 +210,7 @@ impl Agents {
         self.open_epoch();
         for (number, cell) in (0u32..).zip(cells) {
             let Some(to) = world.dial(&cell.flow) else { continue };
-            let order = self.order(number, cell, to, pace(cell), self.case_epoch);
+            let order = self.order(number, &cell.flow, to, pace(cell), self.case_epoch);
             self.orders.entry(cell.flow.from.clone()).or_default().push(order);
         }
         self.send_orders().await;
@@ -222,15 +222,15 @@ impl Agents {
         self.outage.restart();
     }
 
-    /// What is to be done on a cell, of that number, whose standing connection is no older than the epoch `since`.
-    pub(super) fn order(&self, number: u32, cell: &Cell, to: SocketAddr, pace: Pace, since: u32) -> ProbeFlow {
+    /// What is to be done on a flow, of that number, whose standing connection is no older than the epoch `since`.
+    pub(super) fn order(&self, number: u32, flow: &Flow, to: SocketAddr, pace: Pace, since: u32) -> ProbeFlow {
         ProbeFlow {
             flow: number,
             to,
-            protocol: cell.flow.protocol,
-            identity: identity(&self.suffix, &cell.flow.to),
+            protocol: flow.protocol,
+            identity: identity(&self.suffix, &flow.to),
             pace,
-            standing: match cell.flow.connection {
+            standing: match flow.connection {
                 Connection::New => None,
                 Connection::Standing => Some(since),
             },

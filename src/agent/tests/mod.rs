@@ -151,7 +151,7 @@ impl Controller {
     /// With an agent of its own, and welcomed by it.
     async fn of(net: Model) -> (Self, JoinHandle<SessionEnd>) {
         let (near, far) = duplex(64 * 1024);
-        let agent = tokio::spawn(serve(far, gate(), net));
+        let agent = tokio::spawn(serve(far, gate(), Agent::new(net)));
         let mut controller = Self::over(near);
         controller.say_hello().await;
         (controller, agent)

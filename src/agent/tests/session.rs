@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// What an agent answers to these first words, and how it ends.
 async fn first_words(message: ToAgent) -> (FromAgent, SessionEnd) {
     let (near, far) = duplex(1024);
-    let agent = tokio::spawn(serve(far, gate(), Model::open().0));
+    let agent = tokio::spawn(serve(far, gate(), Agent::new(Model::open().0)));
     let mut controller = Controller::over(near);
     controller.say(message).await;
     let answer = controller.hear().await;
@@ -36,7 +36,7 @@ async fn a_stranger_gets_nowhere() {
 async fn silence_ends_the_conversation_from_the_first_word_on() {
     let (_near, far) = duplex(1024);
     let begin = Instant::now();
-    assert!(matches!(serve(far, gate(), Model::open().0).await, SessionEnd::Silent));
+    assert!(matches!(serve(far, gate(), Agent::new(Model::open().0)).await, SessionEnd::Silent));
     assert_eq!(begin.elapsed(), SILENCE);
 
     let (mut controller, agent) = Controller::of(Model::open().0).await;
@@ -50,7 +50,7 @@ async fn silence_ends_the_conversation_from_the_first_word_on() {
 #[tokio::test(start_paused = true)]
 async fn a_controller_that_is_slow_to_begin_is_waited_for_where_no_other_can_come() {
     let (near, far) = duplex(1024);
-    let agent = tokio::spawn(serve(far, gate(), Model::open().0));
+    let agent = tokio::spawn(serve(far, gate(), Agent::new(Model::open().0)));
     sleep(HANDSHAKE * 2).await;
     let mut controller = Controller::over(near);
     controller.say(ToAgent::Hello { version: VERSION, token: "secret".to_owned() }).await;
@@ -129,7 +129,7 @@ async fn a_broken_frame_ends_the_conversation() {
     let too_long = u32::try_from(MAX_FRAME_BYTES + 1).unwrap().to_be_bytes();
     for bytes in [&too_long[..], b"\0\0\0\x02{}", b"\0\0\0\0"] {
         let (mut near, far) = duplex(1024);
-        let agent = tokio::spawn(serve(far, gate(), Model::open().0));
+        let agent = tokio::spawn(serve(far, gate(), Agent::new(Model::open().0)));
         let hello = ToAgent::Hello { version: VERSION, token: "secret".to_owned() };
         near.write_all(&crate::core::wire::encode(&hello).unwrap()).await.unwrap();
         near.write_all(bytes).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_broken_frame_ends_the_conversation() {
 #[tokio::test(start_paused = true)]
 async fn a_controller_that_never_reads_cannot_stop_the_reading() {
     let (near, far) = duplex(256);
-    let agent = tokio::spawn(serve(far, gate(), Model::open().0));
+    let agent = tokio::spawn(serve(far, gate(), Agent::new(Model::open().0)));
     let mut controller = Controller::over(near);
     controller.say_hello().await;
     let mut pings = 0;

@@ -65,6 +65,8 @@ impl<'a> CaseRun<'a> {
 pub(super) struct Evidence<'a> {
     pub(super) run: &'a CaseRun<'a>,
     pub(super) experiment: Experiment,
+    /// What the specification says of it.
+    faithful: Reading,
     pub(super) flows: Vec<Sighting<'a>>,
     /// Nodes that nothing in the run connected from or to before any policy, while others did: what is unknown there is
     /// unknown because of them.
@@ -134,15 +136,21 @@ impl<'a> Evidence<'a> {
                 }
             })
             .collect();
-        Self { run, experiment, flows, mute: BTreeSet::new(), budget_us: settings.budget_ms.map(|ms| ms * 1_000) }
+        Self {
+            run,
+            experiment,
+            faithful,
+            flows,
+            mute: BTreeSet::new(),
+            budget_us: settings.budget_ms.map(|ms| ms * 1_000),
+        }
     }
 
     /// The nodes whose engine decides on a flow in a phase: where it is denied, those of the sides that deny it.
     pub(super) fn deciding<'b>(&'b self, phase: usize, flow: &'b Flow) -> BTreeSet<&'b str> {
-        let faithful = Reading::faithful(&self.experiment);
-        let denied = faithful.answer(phase, flow) == Answer::Deny;
+        let denied = self.faithful.answer(phase, flow) == Answer::Deny;
         let sides = [Direction::Egress, Direction::Ingress].into_iter().zip(ends(&self.experiment.world, flow));
-        let decides = |direction| !denied || faithful.side(phase, flow, direction) == Answer::Deny;
+        let decides = |direction| !denied || self.faithful.side(phase, flow, direction) == Answer::Deny;
         sides.filter(|(direction, _)| decides(*direction)).filter_map(|(_, node)| node).collect()
     }
 

@@ -1,5 +1,6 @@
 //! How late changes took effect, at a glance.
 
+use super::in_columns;
 use crate::core::verdict::RunResult;
 use crate::report::page::{Line, Page, Tone, duration_ms};
 use crate::report::phrases::latencies;
@@ -15,16 +16,12 @@ pub(super) fn table(page: &mut Page, result: &RunResult) {
     }
     page.blank();
     let heads = ["CHANGES", "P50", "P90", "P99", "MAX", "± UP TO"];
-    page.line(columns(Line::new().toned("LATENCY", Tone::Strong), heads.map(str::to_owned), Tone::Strong));
+    page.line(in_columns(COLUMNS, Line::new().toned("LATENCY", Tone::Strong), heads.map(str::to_owned), Tone::Strong));
     for [what, figures @ ..] in rows {
-        page.line(columns(Line::new().to(2).text(&what), figures, Tone::Plain));
+        page.line(in_columns(COLUMNS, Line::new().to(2).text(&what), figures, Tone::Plain));
     }
     if let Some(budget_ms) = result.run.settings.budget_ms {
         let text = format!("The budget is {}.", duration_ms(budget_ms as f64));
         page.line(Line::new().to(2).toned(text, Tone::Dim));
     }
-}
-
-fn columns(line: Line, texts: [String; 6], tone: Tone) -> Line {
-    COLUMNS.iter().zip(texts).fold(line, |line, (end, text)| line.right(*end, &text, tone))
 }

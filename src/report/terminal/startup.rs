@@ -1,5 +1,6 @@
 //! How long pods that start are without their policies, at a glance.
 
+use super::in_columns;
 use crate::core::verdict::RunResult;
 use crate::report::page::{Line, Page, Tone};
 use crate::report::phrases::{STARTUP_HEADS, startup_remarks, startups};
@@ -15,16 +16,12 @@ pub(super) fn table(page: &mut Page, result: &RunResult) {
     }
     page.blank();
     let heads = STARTUP_HEADS.map(str::to_uppercase);
-    page.line(columns(Line::new().toned("START-UP", Tone::Strong), heads, Tone::Strong));
+    page.line(in_columns(COLUMNS, Line::new().toned("START-UP", Tone::Strong), heads, Tone::Strong));
     for ([what, figures @ ..], startup) in rows.into_iter().zip(&result.startups) {
         let tone = if startup.has_window() { Tone::Warn } else { Tone::Plain };
-        page.line(columns(Line::new().to(2).text(&what), figures, tone));
+        page.line(in_columns(COLUMNS, Line::new().to(2).text(&what), figures, tone));
     }
     for text in startup_remarks(result) {
         page.paragraph(Line::new().to(2), 2, &text, Tone::Dim);
     }
-}
-
-fn columns(line: Line, texts: [String; 6], tone: Tone) -> Line {
-    COLUMNS.iter().zip(texts).fold(line, |line, (end, text)| line.right(*end, &text, tone))
 }

@@ -16,7 +16,7 @@ use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::{Endpoint, Family, Flow, PodId};
 use crate::core::model::world::World;
 use crate::core::wire::{Pace, ProbeFlow, ToAgent};
-use crate::target::{Lane, TargetError, identity, listen_ports};
+use crate::target::{Lane, TargetError, listen_ports};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,28 +141,20 @@ impl Agents {
         for (number, cell) in (0u32..).zip(cells) {
             if cell.flow.from == newcomer {
                 let Some(to) = world.dial(&cell.flow) else { continue };
-                own.push(self.order(number, cell, to, pace(cell), self.epoch));
+                own.push(self.order(number, &cell.flow, to, pace(cell), self.epoch));
                 continue;
             }
             let Some(announcement) = announcement(world, id, &cell.flow.from, cell.flow.family) else { continue };
             let announced_by = *announcements.entry(announcement).or_insert_with(|| fastrand::u32(ANNOUNCING));
             let to = SocketAddr::new(unspecified(cell.flow.family), cell.flow.port);
-            let order = self.order(number, cell, to, pace(cell), self.epoch);
+            let order = self.order(number, &cell.flow, to, pace(cell), self.epoch);
             let waiting = ProbeFlow { announced_by: Some(announced_by), ..order };
             self.orders.entry(cell.flow.from.clone()).or_default().push(waiting);
         }
         self.send_orders().await;
 
         let announcing = announcements.into_iter().filter_map(|(flow, number)| {
-            Some(ProbeFlow {
-                flow: number,
-                to: world.dial(&flow)?,
-                protocol: flow.protocol,
-                identity: identity(&self.suffix, &flow.to),
-                pace: announcing_pace(),
-                standing: None,
-                announced_by: None,
-            })
+            Some(self.order(number, &flow, world.dial(&flow)?, announcing_pace(), self.epoch))
         });
         let flows = announcing.chain(own).collect();
         vec![ToAgent::Listen { ports: listen_ports(world, &newcomer) }, ToAgent::Probe { epoch: self.epoch, flows }]
