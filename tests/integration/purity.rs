@@ -75,7 +75,7 @@ const RULES: [Rule; 9] = [
     },
     Rule { part: "src/cli", forbidden: &["crate::runner", "crate::commands", "kube::", "k8s_openapi", "tokio"] },
     Rule { part: "src/commands", forbidden: &["kube::", "k8s_openapi"] },
-    Rule { part: "src/target/lab", forbidden: &["kube::", "k8s_openapi"] },
+    Rule { part: "src/target/lab", forbidden: &["kube::", "k8s_openapi", "SystemTime", "jiff"] },
     Rule {
         part: "src/agent",
         forbidden: &[
@@ -91,11 +91,23 @@ const RULES: [Rule; 9] = [
             "k8s_openapi",
             "nix::",
             "rtnetlink",
+            // A wall clock may be set while something is measured.
+            "SystemTime",
+            "jiff",
         ],
     },
     Rule {
         part: "src/runner",
-        forbidden: &["crate::cli", "crate::commands", "crate::report", "target::lab", "kube::", "k8s_openapi"],
+        forbidden: &[
+            "crate::cli",
+            "crate::commands",
+            "crate::report",
+            "target::lab",
+            "kube::",
+            "k8s_openapi",
+            "SystemTime",
+            "jiff",
+        ],
     },
 ];
 

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a test program says on the terminal what it found")]
 
 mod basics;
+mod clocks;
 /// Where what is shared with unit tests of the library looks for it.
 mod core {
     pub(crate) use papertiger::core::*;
@@ -81,6 +82,9 @@ fn run(filter: &str) -> ExitCode {
     if filter == "hold" {
         return runtime.block_on(basics::hold()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
+    if filter == "clock-errors" {
+        return runtime.block_on(clocks::errors()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let mut failures = 0;
     let mut test = |name: &str, result: &dyn Fn() -> Result| {
         if !name.contains(filter) {
@@ -101,6 +105,7 @@ fn run(filter: &str) -> ExitCode {
     // It takes its time and asks for no rights: the other kind of user will do.
     if std::env::var_os(AS_IS).is_none_or(|who| who != ROOT) {
         whole::all(&runtime, &mut test);
+        clocks::all(&runtime, &mut test);
     }
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,6 +1,7 @@
 //! A small world, flows in it, and what becomes of them.
 
 use crate::stub::{self, PORTS};
+use papertiger::core::catalogue::Case;
 use papertiger::core::fault::FaultAt;
 use papertiger::core::model::change::{Change, PolicyName};
 use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
@@ -8,6 +9,7 @@ use papertiger::core::model::policy::{LabelSelector, Peer, Policy, PortMatch, Po
 use papertiger::core::model::world::{
     ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World,
 };
+use papertiger::runner::{Job, Settings};
 use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
 use papertiger::target::{Dial, Lane, LaneNames, Target, TargetError, identity};
 use std::collections::BTreeMap;
@@ -322,4 +324,28 @@ pub(crate) fn children_of(parent: u32) -> Result<Vec<u32>> {
         }
     }
     Ok(children)
+}
+
+/// A run of these cases on so many lanes.
+pub(crate) fn job(cases: Vec<Case>, lanes: usize) -> Job {
+    Job {
+        run: "abcdef".to_owned(),
+        token: "secret".to_owned(),
+        started_at: "2026-01-01T00:00:00Z".to_owned(),
+        cases,
+        settings: Settings {
+            profile: "standard".to_owned(),
+            settle: Duration::from_secs(30),
+            hold: Duration::from_secs(1),
+            hold_attempts: 20,
+            canary: Duration::ZERO,
+            churn: false,
+            budget: None,
+            timeout: Duration::from_secs(600),
+            lanes,
+            seed: 7,
+            faults: Vec::new(),
+            panic_in: None,
+        },
+    }
 }

@@ -1,9 +1,9 @@
 //! Whole runs, with the real agent.
 
-use crate::support::Result;
-use papertiger::core::catalogue::{Blueprint, Catalogue, Profile};
+use crate::support::{Result, job};
+use papertiger::core::catalogue::{Blueprint, Case, Catalogue, Profile};
 use papertiger::core::event::{Event, RunEnd};
-use papertiger::runner::{ENTRIES_PER_NODE, Job, Settings, run};
+use papertiger::runner::{ENTRIES_PER_NODE, run};
 use papertiger::target::Tracking;
 use papertiger::target::lab::{LabOptions, LabTarget};
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn conntrack() -> Result {
     })?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let (_nobody, interrupts) = mpsc::channel(1);
-    let running = tokio::spawn(run(lab.clone(), job()?, events, interrupts));
+    let running = tokio::spawn(run(lab.clone(), job(standard()?, 12), events, interrupts));
     let (mut peak, mut end) = (0, None);
     while !running.is_finished() {
         tokio::time::sleep(LOOK).await;
@@ -50,26 +50,6 @@ async fn conntrack() -> Result {
     Ok(())
 }
 
-fn job() -> Result<Job> {
-    let cases = Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard))?.into_iter().cloned().collect();
-    Ok(Job {
-        run: "abcdef".to_owned(),
-        token: "secret".to_owned(),
-        started_at: "2026-01-01T00:00:00Z".to_owned(),
-        cases,
-        settings: Settings {
-            profile: Profile::Standard.to_string(),
-            settle: Duration::from_secs(30),
-            hold: Duration::from_secs(1),
-            hold_attempts: 20,
-            canary: Duration::ZERO,
-            churn: false,
-            budget: None,
-            timeout: Duration::from_secs(600),
-            lanes: 12,
-            seed: 7,
-            faults: Vec::new(),
-            panic_in: None,
-        },
-    })
+fn standard() -> Result<Vec<Case>> {
+    Ok(Catalogue::embedded().select(&[] as &[&str], Some(Profile::Standard))?.into_iter().cloned().collect())
 }

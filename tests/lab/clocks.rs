@@ -1,0 +1,241 @@
+//! Latencies are measured on clocks that have nothing to do with each other, over streams that take their time.
+//!
+//! `cargo test --release --test lab -- clock-errors` prints how far what is measured is off, for many delays: figures of a
+//! quiet machine.
+
+use crate::support::{Result, job};
+use papertiger::core::catalogue::{Blueprint, Catalogue};
+use papertiger::core::model::change::Change;
+use papertiger::core::model::flow::{Endpoint, PodId};
+use papertiger::core::model::world::World;
+use papertiger::core::verdict::{Latency, Turn, Verdict, judge};
+use papertiger::core::wire::ToAgent;
+use papertiger::runner::run;
+use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
+use papertiger::target::{Dial, Lane, LaneNames, Stream, Target, TargetError, Tracking};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// The program that an agent is.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_papertiger");
+
+/// What the timed case changes each way.
+const CHANGES: usize = 4;
+
+/// How long the agents' words take.
+const LAG: Duration = Duration::from_millis(100);
+
+/// How long one direction of a stream may be ahead of the other.
+const CHUNKS: usize = 1_024;
+
+pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Result)) {
+    test("clocks-of-their-own", &|| runtime.block_on(shifted()));
+    test("clocks-over-a-lagging-stream", &|| runtime.block_on(lagging()));
+}
+
+/// Prints how far what is measured is off.
+pub(crate) async fn errors() -> Result {
+    for delay_ms in [0, 100, 1_000, 5_000] {
+        let agent = ShiftedAgent::new()?;
+        for (kind, agent, lag) in [
+            ("clocks as they are", PathBuf::from(PROGRAM), Duration::ZERO),
+            ("clocks days apart", agent.program.clone(), Duration::ZERO),
+            ("words 100 ms late", PathBuf::from(PROGRAM), LAG),
+        ] {
+            let latencies = measured(delay_ms, agent, lag).await?;
+            for turn in [Turn::Deny, Turn::Allow] {
+                let of_turn: Vec<&Latency> = latencies.iter().filter(|latency| latency.turn == turn).collect();
+                let errors = of_turn.iter().map(|latency| error_ms(latency, delay_ms));
+                let stated = of_turn.iter().map(|latency| stated_ms(latency)).fold(0.0, f64::max);
+                let worst = errors.fold(0.0, f64::max);
+                eprintln!("{delay_ms:>5} ms, {kind}, {turn}: off by at most {worst:.1} ms, known to {stated:.1} ms");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Agents whose clocks are days from the run's and from each other's tell the same.
+async fn shifted() -> Result {
+    let agent = ShiftedAgent::new()?;
+    let latencies = measured(1_000, agent.program.clone(), Duration::ZERO).await?;
+    // A busy machine makes an engine later, but not by days, and nothing makes it sooner than it is.
+    let sound = |latency: &Latency| latency.last_wrong_us < 60_000_000 && covers(latency, 1_000);
+    expect(&latencies, sound)
+}
+
+/// What comes late in one direction alone looks as if clocks were apart: by half of it, which is stated.
+async fn lagging() -> Result {
+    let latencies = measured(1_000, PROGRAM.into(), LAG).await?;
+    expect(&latencies, |latency| latency.clock_us >= 45_000 && covers(latency, 1_000))
+}
+
+fn expect(latencies: &[Latency], sound: impl Fn(&Latency) -> bool) -> Result {
+    let odd = latencies.iter().find(|latency| !sound(latency));
+    odd.map_or(Ok(()), |latency| Err(format!("{latency:?}").into()))
+}
+
+fn error_ms(latency: &Latency, delay_ms: u64) -> f64 {
+    (latency.last_wrong_us as f64 / 1_000.0 - delay_ms as f64).abs()
+}
+
+/// How well it is known.
+fn stated_ms(latency: &Latency) -> f64 {
+    (latency.right_us.saturating_sub(latency.last_wrong_us) + latency.clock_us) as f64 / 1_000.0
+}
+
+/// Whether an engine that is so late can have been seen like this.
+fn covers(latency: &Latency, delay_ms: u64) -> bool {
+    latency.right_us + latency.clock_us >= delay_ms * 1_000
+}
+
+/// What the timed case measures of an engine that is so late.
+async fn measured(delay_ms: u64, agent: PathBuf, lag: Duration) -> Result<Vec<Latency>> {
+    let blueprint = Blueprint::embedded();
+    let options = LabOptions {
+        delay: Duration::from_millis(delay_ms),
+        agent,
+        ..LabOptions::new(move |suffix| blueprint.world(suffix))?
+    };
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let (_nobody, interrupts) = mpsc::channel(1);
+    let case = Catalogue::embedded().case("enforcement-latency").ok_or("no case is timed")?.clone();
+    run(Lagging { lab: LabTarget::new(options)?, lag }, job(vec![case], 1), events, interrupts).await;
+    let mut log = Vec::new();
+    while let Some(event) = heard.recv().await {
+        log.push(event);
+    }
+    let result = judge(&log)?;
+    let latencies = result.latencies();
+    if result.verdict != Verdict::Enforced || latencies.len() != 2 * CHANGES {
+        return Err(format!("{}: {latencies:?}", result.headline).into());
+    }
+    Ok(latencies)
+}
+
+/// An agent that lives in a time of its own, another for each process.
+struct ShiftedAgent {
+    program: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl ShiftedAgent {
+    fn new() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let program = directory.path().join("agent");
+        fs::write(
+            &program,
+            format!("#!/bin/sh\nexec unshare --time --monotonic $((100000 + $$)) -- '{PROGRAM}' \"$@\"\n"),
+        )?;
+        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        Ok(Self { program, _directory: directory })
+    }
+}
+
+/// A lab whose agents' words take so long to arrive, while what is said to them takes none.
+struct Lagging {
+    lab: LabTarget,
+    lag: Duration,
+}
+
+struct LaggingLane {
+    lane: LabLane,
+    lag: Duration,
+}
+
+#[derive(Clone)]
+struct LaggingDial {
+    dial: <LabLane as Lane>::Dial,
+    lag: Duration,
+}
+
+impl Target for Lagging {
+    type Lane = LaggingLane;
+
+    fn kind(&self) -> &'static str {
+        self.lab.kind()
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        self.lab.nodes()
+    }
+
+    fn tracking(&self) -> Tracking {
+        self.lab.tracking()
+    }
+
+    async fn open_lane(&self, names: LaneNames) -> std::result::Result<LaggingLane, TargetError> {
+        Ok(LaggingLane { lane: self.lab.open_lane(names).await?, lag: self.lag })
+    }
+
+    async fn close(&self) -> std::result::Result<(), TargetError> {
+        self.lab.close().await
+    }
+}
+
+impl Lane for LaggingLane {
+    type Dial = LaggingDial;
+
+    fn world(&self) -> &World {
+        self.lane.world()
+    }
+
+    async fn apply(&mut self, change: &Change) -> std::result::Result<(), TargetError> {
+        self.lane.apply(change).await
+    }
+
+    async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> std::result::Result<(), TargetError> {
+        self.lane.instruct(pod, plan).await
+    }
+
+    fn dial(&self) -> LaggingDial {
+        LaggingDial { dial: self.lane.dial(), lag: self.lag }
+    }
+
+    async fn close(self) -> std::result::Result<(), TargetError> {
+        self.lane.close().await
+    }
+}
+
+impl Dial for LaggingDial {
+    async fn connect(&self, endpoint: &Endpoint) -> std::result::Result<Box<dyn Stream>, TargetError> {
+        let agent = self.dial.connect(endpoint).await?;
+        let (ours, theirs) = duplex(1 << 16);
+        tokio::spawn(pass(agent, theirs, self.lag));
+        Ok(Box::new(ours))
+    }
+}
+
+/// Passes everything on, what the agent says so much later. Ends when either end does.
+async fn pass(agent: Box<dyn Stream>, controller: DuplexStream, lag: Duration) {
+    let (mut words, mut orders) = split(agent);
+    let (mut asking, mut hearing) = split(controller);
+    let (sender, mut waiting) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS);
+    let read = async {
+        let mut chunk = vec![0; 1 << 14];
+        while let Ok(length @ 1..) = words.read(&mut chunk).await {
+            if sender.send((Instant::now() + lag, chunk[..length].to_vec())).await.is_err() {
+                break;
+            }
+        }
+    };
+    let write = async {
+        while let Some((due, chunk)) = waiting.recv().await {
+            sleep_until(due).await;
+            if hearing.write_all(&chunk).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = read => {}
+        () = write => {}
+        _ = copy(&mut asking, &mut orders) => {}
+    }
+}
