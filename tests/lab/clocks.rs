@@ -31,7 +31,7 @@ const CHANGES: usize = 4;
 /// How long the agents' words take.
 const LAG: Duration = Duration::from_millis(100);
 
-/// How long one direction of a stream may be ahead of the other.
+/// How many of their chunks may be on their way.
 const CHUNKS: usize = 1_024;
 
 pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Result)) {
@@ -45,7 +45,7 @@ pub(crate) async fn errors() -> Result {
         let agent = ShiftedAgent::new()?;
         for (kind, agent, lag) in [
             ("clocks as they are", PathBuf::from(PROGRAM), Duration::ZERO),
-            ("clocks days apart", agent.program.clone(), Duration::ZERO),
+            ("clocks a day ahead", agent.program.clone(), Duration::ZERO),
             ("words 100 ms late", PathBuf::from(PROGRAM), LAG),
         ] {
             let latencies = measured(delay_ms, agent, lag).await?;
@@ -61,11 +61,11 @@ pub(crate) async fn errors() -> Result {
     Ok(())
 }
 
-/// Agents whose clocks are days from the run's and from each other's tell the same.
+/// Agents whose clocks are more than a day ahead of the run's, each by another time, tell the same.
 async fn shifted() -> Result {
     let agent = ShiftedAgent::new()?;
     let latencies = measured(1_000, agent.program.clone(), Duration::ZERO).await?;
-    // A busy machine makes an engine later, but not by days, and nothing makes it sooner than it is.
+    // A busy machine makes an engine later, but not by a day, and nothing makes it sooner than it is.
     let sound = |latency: &Latency| latency.last_wrong_us < 60_000_000 && covers(latency, 1_000);
     expect(&latencies, sound)
 }
@@ -119,7 +119,7 @@ async fn measured(delay_ms: u64, agent: PathBuf, lag: Duration) -> Result<Vec<La
     Ok(latencies)
 }
 
-/// An agent that lives in a time of its own, another for each process.
+/// An agent that lives in a time of its own: by its process id another for each.
 struct ShiftedAgent {
     program: PathBuf,
     _directory: tempfile::TempDir,
