@@ -3,7 +3,7 @@
 use super::words::{say, scroll};
 use crate::core::model::flow::{Connection, Endpoint, Family, Path, Protocol};
 use crate::core::verdict::{CellResult, StepResult};
-use crate::report::terminal::table::{Sign, name};
+use crate::report::terminal::table::{Ends, Sign, name};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,11 @@ pub(super) fn table(step: &StepResult) -> Markup {
     if pairs.is_empty() {
         return html! {};
     }
-    let senders: BTreeSet<&Endpoint> = pairs.keys().map(|(from, _)| *from).collect();
-    let receivers: BTreeSet<&Endpoint> = pairs.keys().map(|(_, to)| *to).collect();
+    let ends = Ends::of(&pairs.iter().map(|(ends, cells)| (*ends, sign(cells))).collect());
+    let Ends { senders, receivers, .. } = &ends;
+    if senders.is_empty() {
+        return html! { @if let Some(text) = ends.left_out() { p.small { (text) } } };
+    }
     let variants: BTreeSet<Variant> = step.cells.iter().map(variant).collect();
     let tall = receivers.iter().any(|to| say(name(to)).chars().count() > FLAT);
     let gaps = senders.iter().any(|from| receivers.iter().any(|to| from != to && !pairs.contains_key(&(*from, *to))));
@@ -37,14 +40,14 @@ pub(super) fn table(step: &StepResult) -> Markup {
             thead {
                 tr {
                     td {}
-                    @for to in &receivers { th scope="col" { span { (name(to)) } } }
+                    @for to in receivers { th scope="col" { span { (name(to)) } } }
                 }
             }
             tbody {
-                @for from in &senders {
+                @for from in senders {
                     tr {
                         th scope="row" { (name(from)) }
-                        @for to in &receivers {
+                        @for to in receivers {
                             @match pairs.get(&(*from, *to)) {
                                 Some(cells) => (cell(cells, &variants)),
                                 None => { td {} }
@@ -57,6 +60,7 @@ pub(super) fn table(step: &StepResult) -> Markup {
     };
     html! {
         (scroll("Heat map", grid))
+        @if let Some(text) = ends.left_out() { p.small { (text) } }
         (legend(&used, gaps))
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::model::flow::Endpoint;
 use crate::core::oracle::Answer;
 use crate::core::verdict::{CellResult, Seen};
-use crate::report::page::{Line, Page, Tone, clean, truncate};
+use crate::report::page::{Line, Page, Tone, clean, count, truncate};
 use std::collections::{BTreeMap, BTreeSet};
 use unicode_width::UnicodeWidthStr;
 
@@ -64,19 +64,60 @@ impl Sign {
     }
 }
 
+/// More ends than this are no table that anybody reads.
+const MOST_ENDS: usize = 24;
+
+/// What all flows of each pair come to.
+pub(in crate::report) type Signs<'a> = BTreeMap<(&'a Endpoint, &'a Endpoint), Sign>;
+
+/// The rows and columns of a table.
+pub(in crate::report) struct Ends<'a> {
+    pub(in crate::report) senders: Vec<&'a Endpoint>,
+    pub(in crate::report) receivers: Vec<&'a Endpoint>,
+    /// How many ends are left out: of very many, those between which everything is as written.
+    hidden: usize,
+}
+
+impl<'a> Ends<'a> {
+    pub(in crate::report) fn of(signs: &Signs<'a>) -> Self {
+        let odd = |sign: &Sign| match sign {
+            Sign::Leak | Sign::Overblocked | Sign::Unclear => true,
+            Sign::Open | Sign::Blocked | Sign::Both | Sign::Undefined => false,
+        };
+        let all: BTreeSet<&Endpoint> = signs.keys().flat_map(|(from, to)| [*from, *to]).collect();
+        let too_many = all.len() > MOST_ENDS;
+        let shown: Vec<_> = signs.iter().filter(|(_, sign)| !too_many || odd(sign)).map(|(ends, _)| *ends).collect();
+        let senders: BTreeSet<&Endpoint> = shown.iter().map(|(from, _)| *from).collect();
+        let receivers: BTreeSet<&Endpoint> = shown.iter().map(|(_, to)| *to).collect();
+        let hidden = all.len() - senders.union(&receivers).count();
+        Self { senders: senders.into_iter().collect(), receivers: receivers.into_iter().collect(), hidden }
+    }
+
+    /// What is not shown.
+    pub(in crate::report) fn left_out(&self) -> Option<String> {
+        let more = if self.senders.is_empty() { "" } else { " more" };
+        (self.hidden > 0)
+            .then(|| format!("… {}{more}, between which everything is as written", count(self.hidden, "pod")))
+    }
+}
+
 /// The table of a phase, with a legend of the signs in it.
 pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
-    let mut signs: BTreeMap<(&Endpoint, &Endpoint), Sign> = BTreeMap::new();
+    let mut signs = Signs::new();
     for result in cells {
         let sign = Sign::of(result);
         let flow = &result.cell.flow;
         signs.entry((&flow.from, &flow.to)).and_modify(|known| *known = known.and(sign)).or_insert(sign);
     }
-    let senders: Vec<&Endpoint> = signs.keys().map(|(from, _)| *from).collect::<BTreeSet<_>>().into_iter().collect();
-    let receivers: Vec<&Endpoint> = signs.keys().map(|(_, to)| *to).collect::<BTreeSet<_>>().into_iter().collect();
-    let names = Names::new(&senders, &receivers, page.width());
+    let ends = Ends::of(&signs);
+    let Ends { senders, receivers, .. } = &ends;
+    if senders.is_empty() {
+        ends.left_out().into_iter().for_each(|text| page.line(Line::new().to(INDENT).text(text)));
+        return;
+    }
+    let names = Names::new(senders, receivers, page.width());
 
-    for receivers in names.chunks(&receivers, page.width()) {
+    for receivers in names.chunks(receivers, page.width()) {
         let mut head = Line::new().to(INDENT).toned(CORNER, Tone::Dim);
         let mut end = INDENT + names.row_width + 1;
         let ends: Vec<usize> = receivers
@@ -90,7 +131,7 @@ pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
             head = head.right(*end, &names.column(to), Tone::Dim);
         }
         page.line(head);
-        for from in &senders {
+        for from in senders {
             let mut line = Line::new().to(INDENT).text(names.row(from));
             for (to, end) in receivers.iter().zip(&ends) {
                 let (mark, tone) = signs.get(&(*from, *to)).map_or((" ", Tone::Plain), |sign| {
@@ -106,6 +147,7 @@ pub(super) fn render(page: &mut Page, cells: &[CellResult]) {
         page.line(Line::new().to(INDENT).text(names.row(to)));
     }
     let gaps = senders.iter().any(|from| receivers.iter().any(|to| from != to && !signs.contains_key(&(*from, *to))));
+    ends.left_out().into_iter().for_each(|text| page.line(Line::new().to(INDENT).text(text)));
     legend(page, &signs.into_values().collect(), gaps);
 }
 
@@ -170,5 +212,31 @@ pub(in crate::report) fn name(end: &Endpoint) -> String {
     match end {
         Endpoint::Pod(_) | Endpoint::Node(_) => clean(&end.to_string()),
         Endpoint::External(name) => clean(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::flow::PodId;
+
+    /// So many pods, each of which sends to the next; of one pair something is to be said.
+    fn left_out(pods: usize, odd: Option<Sign>) -> (usize, usize, Option<String>) {
+        let all: Vec<Endpoint> = (0..pods).map(|pod| PodId::new("x", format!("a-{pod}")).into()).collect();
+        let next = |pod: usize| &all[(pod + 1) % pods];
+        let sign = |pod: usize| odd.filter(|_| pod == 3).unwrap_or(Sign::Both);
+        let signs: Signs<'_> = (0..pods).map(|pod| ((&all[pod], next(pod)), sign(pod))).collect();
+        let ends = Ends::of(&signs);
+        (ends.senders.len(), ends.receivers.len(), ends.left_out())
+    }
+
+    #[test]
+    fn of_very_many_pods_only_those_are_shown_between_which_something_is_odd() {
+        assert_eq!(left_out(24, None), (24, 24, None));
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(left_out(25, None), (0, 0, text("… 25 pods, between which everything is as written")));
+        for odd in [Sign::Leak, Sign::Overblocked, Sign::Unclear] {
+            assert_eq!(left_out(64, Some(odd)), (1, 1, text("… 62 pods more, between which everything is as written")));
+        }
     }
 }
