@@ -1,10 +1,11 @@
 //! What explains a run: the smallest sets of faults, everywhere or in a part of the network, that predict every observation.
 
-use super::case::{Evidence, contradicts};
+use super::case::{Evidence, Sighting, contradicts};
 use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::policy::Direction;
 use crate::core::oracle::{Answer, both, over};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
@@ -69,8 +70,12 @@ impl Diagnoses {
             of_run = pairs(&facts, &wide, nodes.len());
         }
         let named = |sets: Vec<Vec<Suspect>>| widest(sets).iter().map(|set| diagnosis(set, &scopes)).collect();
-        let alone = |suspects: Vec<Suspect>| suspects.into_iter().map(|suspect| vec![suspect]).collect();
-        Self { of_run: named(of_run), of_cases: of_cases.into_iter().map(|suspects| named(alone(suspects))).collect() }
+        let of_case = |(facts, suspects): (&Facts<'_>, Vec<Suspect>)| {
+            // Where nothing was wrong there is nothing to explain.
+            let suspects = if facts.wrong > 0 { suspects } else { Vec::new() };
+            named(suspects.into_iter().map(|suspect| vec![suspect]).collect())
+        };
+        Self { of_run: named(of_run), of_cases: facts.iter().zip(of_cases).map(of_case).collect() }
     }
 
     /// What explains a case: what explains the whole run, where something does.
@@ -81,9 +86,10 @@ impl Diagnoses {
 
 /// What explains every case by itself.
 fn in_all(of_cases: &[Vec<Suspect>]) -> Vec<Vec<Suspect>> {
-    let Some((first, others)) = of_cases.split_first() else { return Vec::new() };
-    let everywhere = |suspect: &&Suspect| others.iter().all(|consistent| consistent.contains(suspect));
-    first.iter().filter(everywhere).map(|suspect| vec![*suspect]).collect()
+    let Some(fewest) = of_cases.iter().min_by_key(|suspects| suspects.len()) else { return Vec::new() };
+    let of_cases: Vec<HashSet<&Suspect>> = of_cases.iter().map(|suspects| suspects.iter().collect()).collect();
+    let everywhere = |suspect: &&Suspect| of_cases.iter().all(|consistent| consistent.contains(suspect));
+    fewest.iter().filter(everywhere).map(|suspect| vec![*suspect]).collect()
 }
 
 /// A misreading, and the number of the scope that it holds in.
@@ -129,8 +135,9 @@ struct Facts<'a> {
     right: Vec<Sides>,
     /// By misreading.
     misread: Vec<(Fault, Vec<Sides>)>,
-    /// By flow and scope: whether a fault there bears on what the sender's side says, and on what the receiver's does.
-    bears: Vec<Vec<(bool, bool)>>,
+    /// By scope and flow: whether a fault there bears on what the sender's side says, and on what the receiver's does. `None`
+    /// of a scope in which the case has nothing: of many nodes it stands on few.
+    bears: Vec<Option<Vec<(bool, bool)>>>,
     wrong: usize,
 }
 
@@ -143,19 +150,17 @@ impl<'a> Facts<'a> {
             .filter_map(|(phase, flow)| Some((phase, flow, evidence.through(phase, flow)?)))
             .collect();
         let world = &evidence.experiment.world;
-        let bears = evidence
-            .flows
-            .iter()
-            .map(|sighting| {
-                let reaches = |scope: &Option<Scope>, direction| {
+        let bears = |scope: &Option<Scope>| {
+            let on_flow = |sighting: &Sighting<'_>| {
+                let reaches = |direction| {
                     scope.as_ref().is_none_or(|scope| scope.reaches(world, sighting.flow, sighting.scope, direction))
                 };
-                scopes
-                    .iter()
-                    .map(|scope| (reaches(scope, Direction::Egress), reaches(scope, Direction::Ingress)))
-                    .collect()
-            })
-            .collect();
+                (reaches(Direction::Egress), reaches(Direction::Ingress))
+            };
+            let on_flows: Vec<(bool, bool)> = evidence.flows.iter().map(on_flow).collect();
+            on_flows.iter().any(|bears| *bears != (false, false)).then_some(on_flows)
+        };
+        let bears = scopes.iter().map(bears).collect();
         let wrong = cells.iter().filter(|(phase, flow, _)| evidence.wrong(*phase, *flow)).count();
         let mut facts = Self { evidence, cells, right: Vec::new(), misread: Vec::new(), bears, wrong };
         facts.right = facts.sides(&Reading::faithful(&evidence.experiment));
@@ -184,7 +189,11 @@ impl<'a> Facts<'a> {
     fn single_suspects(&self, scopes: Range<usize>) -> Vec<Suspect> {
         let of_fault = |(fault, sides): &'_ (Fault, Vec<Sides>)| {
             let suspects = scopes.clone().map(|scope| (*fault, scope));
-            suspects.filter(|suspect| self.pair_fits(*suspect, *suspect, sides)).collect::<Vec<_>>()
+            let fits = |suspect: &Suspect| match self.bears[suspect.1] {
+                Some(_) => self.pair_fits(*suspect, *suspect, sides),
+                None => self.wrong == 0,
+            };
+            suspects.filter(fits).collect::<Vec<_>>()
         };
         self.misread.iter().flat_map(of_fault).collect()
     }
@@ -194,7 +203,8 @@ impl<'a> Facts<'a> {
     fn pair_fits(&self, one: Suspect, other: Suspect, both: &[Sides]) -> bool {
         let (first, second) = (self.of_fault(one.0), self.of_fault(other.0));
         self.predicts(|cell, flow| {
-            let (in_one, in_other) = (self.bears[flow][one.1], self.bears[flow][other.1]);
+            let [in_one, in_other] =
+                [one, other].map(|(_, scope)| self.bears[scope].as_ref().map_or((false, false), |bears| bears[flow]));
             let pick = |bears: (bool, bool), side: fn(&Sides) -> Answer| match bears {
                 (true, true) => side(&both[cell]),
                 (true, false) => side(&first[cell]),
