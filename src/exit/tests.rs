@@ -76,7 +76,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             terms,
             latencies: Vec::new(),
         }],
-        nodes: vec![NodeResult { name: "n1".into(), verdict, reason: None }],
+        nodes: vec![NodeResult { name: "n1".into(), verdict, server: None, client: None, reason: None }],
         lapses: Vec::new(),
         startups: Vec::new(),
         behaviours: Vec::new(),
@@ -124,7 +124,13 @@ fn only_fail_on_fails_a_run_that_passes() {
     check(sentence, &skipped, None, &[FailOn::Skipped], E::NotEnforced);
 
     let mut untested = folded(V::Enforced);
-    untested.nodes.push(NodeResult { name: "n2".into(), verdict: V::Skipped, reason: None });
+    untested.nodes.push(NodeResult {
+        name: "n2".into(),
+        verdict: V::Skipped,
+        server: None,
+        client: None,
+        reason: None,
+    });
     check(sentence, &untested, None, &[], E::Enforced);
     check(sentence, &untested, None, &[FailOn::Skipped], E::NotEnforced);
 

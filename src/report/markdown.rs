@@ -80,11 +80,10 @@ fn overview(result: &RunResult) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(names("Features", phrases::by_verdict(features)));
     parts.extend(names("Nodes", phrases::by_verdict(nodes)));
-    let reasons = result.nodes.iter().filter_map(|node| Some((&node.name, node.reason.as_ref()?)));
-    let reasons: Vec<String> =
-        reasons.map(|(name, reason)| format!("- {}: {}", escape(name), escape(reason))).collect();
-    if !reasons.is_empty() {
-        parts.push(reasons.join("\n"));
+    let about = phrases::about_nodes(result).into_iter();
+    let about: Vec<String> = about.map(|(node, text)| format!("- {}: {}", escape(&node.name), escape(&text))).collect();
+    if !about.is_empty() {
+        parts.push(about.join("\n"));
     }
     parts
 }

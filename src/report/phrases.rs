@@ -4,7 +4,8 @@ use super::page::{count, duration_ms};
 use crate::core::event::{Phase, RunEnd};
 use crate::core::verdict::latency::by_group;
 use crate::core::verdict::{
-    CaseResult, CellResult, Lapse, Quantiles, RunResult, ScopeResult, Seen, StartUp, Turn, Verdict, Way, any_of,
+    CaseResult, CellResult, Lapse, NodeResult, Quantiles, RunResult, ScopeResult, Seen, StartUp, Turn, Verdict, Way,
+    any_of,
 };
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -228,6 +229,22 @@ pub(super) fn startup_remarks(result: &RunResult) -> Vec<String> {
 /// skipped.
 pub(super) fn heading(verdict: Verdict) -> String {
     if verdict == Verdict::Skipped { "NOT TESTED".to_owned() } else { verdict.to_string() }
+}
+
+/// What there is to say of each node besides its verdict: why, or what it does for its servers and what for its clients, where
+/// nodes differ.
+pub(super) fn about_nodes(result: &RunResult) -> Vec<(&NodeResult, String)> {
+    let probed = || result.nodes.iter().filter(|node| node.verdict != Verdict::Skipped);
+    let roles = |node: &NodeResult| (node.server, node.client);
+    let differ = probed().zip(probed().skip(1)).any(|(one, other)| roles(one) != roles(other));
+    let about = |node: &NodeResult| match (&node.reason, roles(node)) {
+        (Some(reason), _) => Some(reason.clone()),
+        (None, (Some(server), Some(client))) if differ && node.verdict.is_failure() => {
+            Some(format!("as server {}, as client {}", short(server), short(client)))
+        }
+        (None, _) => None,
+    };
+    result.nodes.iter().filter_map(|node| Some((node, about(node)?))).collect()
 }
 
 /// A verdict's word where there is little room: INCONCLUSIVE takes more than any other.

@@ -189,7 +189,15 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
             features.push(FeatureResult { feature: term.feature.clone(), verdict: term.verdict });
         }
     }
-    let nodes = ["n1", "n2"].map(|name| NodeResult { name: name.into(), verdict, reason: None }).into();
+    let nodes = ["n1", "n2"]
+        .map(|name| NodeResult {
+            name: name.into(),
+            verdict,
+            server: Some(verdict),
+            client: Some(verdict),
+            reason: None,
+        })
+        .into();
     RunResult {
         run: RunStarted {
             schema: SCHEMA.into(),

@@ -154,6 +154,13 @@ impl<'a> Evidence<'a> {
         sides.filter(|(direction, _)| decides(*direction)).filter_map(|(_, node)| node).collect()
     }
 
+    /// The nodes whose engine must have taken up the changes that turned a flow in a phase: those of the sides that denied it
+    /// last; both where none ever did.
+    pub(super) fn turning<'b>(&'b self, phase: usize, flow: &'b Flow) -> BTreeSet<&'b str> {
+        let denied = |phase: &usize| self.faithful.answer(*phase, flow) == Answer::Deny;
+        self.deciding((0..=phase).rev().find(denied).unwrap_or(phase), flow)
+    }
+
     /// Whether traffic got through on a flow in a phase, where that can be said.
     pub(super) fn through(&self, phase: usize, flow: usize) -> Option<bool> {
         let sighting = &self.flows[flow];

@@ -123,8 +123,13 @@ pub struct FeatureResult {
 pub struct NodeResult {
     /// The node.
     pub name: String,
-    /// Folded over the witnesses that this node decides: ingress at the receiver's, egress at the sender's.
+    /// Folded over the witnesses that this node decides: ingress at the receiver's, egress at the sender's. ENFORCED only
+    /// where something was blocked that no other node can have blocked.
     pub verdict: Verdict,
+    /// The same of ingress alone, to the pods of this node; `None` where no witness was seen.
+    pub server: Option<Verdict>,
+    /// The same of egress alone, from the pods of this node.
+    pub client: Option<Verdict>,
     /// Why it was not tested, or nothing can be said of it, where that is so and known.
     pub reason: Option<String>,
 }

@@ -3,16 +3,18 @@
 use super::behaviour;
 use super::case::{CaseRun, Evidence, ends};
 use super::diagnosis::{self, Diagnoses, Diagnosis};
-use super::fold::worst;
+use super::fold::{over_scopes, worst};
 use super::foreign::Foreign;
 use super::relapse::Relapse;
+use super::term::OnNode;
 use super::{
-    CaseResult, CellResult, FeatureResult, NodeResult, RunResult, Seen, StartUp, StepResult, Verdict, lapse, latency,
-    startup, term,
+    CaseResult, CellResult, FeatureResult, NodeResult, Placement, RunResult, Seen, StartUp, StepResult, Verdict, lapse,
+    latency, startup, term,
 };
 use crate::core::event::{CaseStarted, Event, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, Untested};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Connection, PodId};
+use crate::core::model::policy::Direction;
 use crate::core::model::world::Pod;
 use crate::core::oracle::{Answer, Assumptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,27 +27,28 @@ pub struct NoRunError;
 /// What a run's events prove.
 pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let Some(RunEvent { event: Event::RunStarted(run), .. }) = events.first() else { return Err(NoRunError) };
-    let log = Log::read(events);
+    let mut log = Log::read(events);
+    // Whichever lane was ready first, a run tells of its cases in the same order.
+    log.cases.sort_by_key(|case| run.cases.iter().position(|id| *id == case.started.case));
     let mut evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
     let mute = mute(&evidence, &run.nodes);
     evidence.iter_mut().for_each(|evidence| evidence.mute.clone_from(&mute));
     let diagnoses = Diagnoses::find(&evidence, &run.nodes);
 
-    let mut nodes: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
+    let mut on_nodes: BTreeMap<String, Vec<OnNode>> = BTreeMap::new();
     let mut doubted: Vec<&str> = Vec::new();
     let mut cases: Vec<CaseResult> = evidence
         .iter()
         .enumerate()
         .map(|(index, evidence)| {
             let judged = judge_case(evidence, diagnoses.of_case(index));
-            for (node, verdict) in judged.nodes {
-                nodes.entry(node).or_default().push(verdict);
+            for on_node in judged.nodes {
+                on_nodes.entry(on_node.node.clone()).or_default().push(on_node);
             }
             doubted.extend(judged.doubted);
             judged.result
         })
         .collect();
-    cases.sort_by_key(|case| run.cases.iter().position(|id| *id == case.id));
     let unstarted: Vec<CaseResult> = run
         .cases
         .iter()
@@ -59,23 +62,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         .unwrap_or(Verdict::Inconclusive);
     let features = features(&cases);
     let startups = startup::observed(&log.cases);
-    let nodes = run
-        .nodes
-        .iter()
-        .map(|name| NodeResult {
-            name: name.clone(),
-            verdict: nodes
-                .get(name)
-                .and_then(|verdicts| super::fold::over_scopes(verdicts))
-                .unwrap_or(Verdict::Skipped),
-            reason: mute.contains(name).then(|| "nothing connected from or to it before any policy".to_owned()),
-        })
-        .chain(run.untested.iter().map(|Untested { node, reason }| NodeResult {
-            name: node.clone(),
-            verdict: Verdict::Skipped,
-            reason: Some(reason.clone()),
-        }))
-        .collect();
+    let nodes = nodes(run, &on_nodes, &evidence, &mute);
     Ok(RunResult {
         headline: headline(run, verdict, &cases, &diagnoses.of_run, &doubted, &startups),
         duration_us: events.last().map_or(0, |event| event.at_us),
@@ -91,6 +78,64 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
         nodes,
         notes: log.notes,
     })
+}
+
+/// What each node enforces.
+fn nodes(
+    run: &RunStarted,
+    on_nodes: &BTreeMap<String, Vec<OnNode>>,
+    evidence: &[Evidence<'_>],
+    mute: &BTreeSet<String>,
+) -> Vec<NodeResult> {
+    let alone = alone(evidence);
+    let folded = |name: &String, wanted: &dyn Fn(&OnNode) -> bool| {
+        let verdicts = on_nodes.get(name)?.iter().filter(|on_node| wanted(on_node)).map(|on_node| on_node.verdict);
+        over_scopes(&verdicts.collect::<Vec<_>>())
+    };
+    let probed = run.nodes.iter().map(|name| {
+        let as_one = |direction| folded(name, &move |on_node: &OnNode| on_node.direction == Some(direction));
+        let verdict = folded(name, &|_| true).unwrap_or(Verdict::Skipped);
+        let (verdict, reason) = if mute.contains(name) {
+            (verdict, Some("nothing connected from or to it before any policy"))
+        } else if verdict == Verdict::Enforced && !alone.contains(name.as_str()) {
+            let doubt = "what is blocked there was seen between it and other nodes alone, and these may have done it";
+            (Verdict::Inconclusive, Some(doubt))
+        } else {
+            (verdict, None)
+        };
+        NodeResult {
+            name: name.clone(),
+            verdict,
+            server: as_one(Direction::Ingress),
+            client: as_one(Direction::Egress),
+            reason: reason.map(str::to_owned),
+        }
+    });
+    let untested = run.untested.iter().map(|Untested { node, reason }| NodeResult {
+        name: node.clone(),
+        verdict: Verdict::Skipped,
+        server: None,
+        client: None,
+        reason: Some(reason.clone()),
+    });
+    probed.chain(untested).collect()
+}
+
+/// The nodes that blocked something that no other node could have blocked: an engine that decides at both ends hides a node
+/// without it behind every other.
+fn alone<'a>(evidence: &'a [Evidence<'_>]) -> BTreeSet<&'a str> {
+    let mut alone = BTreeSet::new();
+    for evidence in evidence {
+        for (flow, sighting) in evidence.flows.iter().enumerate() {
+            let by_itself = sighting.scope.placement != Placement::CrossNode;
+            let blocked =
+                |phase: usize| sighting.right[phase] == Answer::Deny && evidence.through(phase, flow) == Some(false);
+            if by_itself && (0..sighting.right.len()).any(blocked) {
+                alone.extend(ends(&evidence.experiment.world, sighting.flow).into_iter().flatten());
+            }
+        }
+    }
+    alone
 }
 
 /// The nodes that nothing connected from or to before any policy, while others did.
@@ -181,8 +226,8 @@ impl<'a> Log<'a> {
 /// A case's verdict and what follows from it for others.
 struct Judged<'a> {
     result: CaseResult,
-    /// The nodes that decide on its witnesses, each with its verdict.
-    nodes: Vec<(String, Verdict)>,
+    /// What the nodes that decide on its witnesses make of each term.
+    nodes: Vec<OnNode>,
     /// Somebody else's policy because of which it proves nothing.
     doubted: Option<&'a str>,
 }

@@ -41,10 +41,18 @@ struct Sight {
     late_us: Option<u64>,
 }
 
+/// What a node makes of a term.
+pub(super) struct OnNode {
+    pub(super) node: String,
+    /// Of what it decides there: ingress for the pods that it serves, egress for its clients. `None` for what concerns both.
+    pub(super) direction: Option<Direction>,
+    pub(super) verdict: Verdict,
+}
+
 /// The verdict of a term, and of each node that decides on one of its witnesses.
 pub(super) struct Judged {
     pub(super) result: TermResult,
-    pub(super) nodes: Vec<(String, Verdict)>,
+    pub(super) nodes: Vec<OnNode>,
     /// Whether it looks wrong, and somebody else's policy may be the reason.
     pub(super) excused: bool,
 }
@@ -54,7 +62,7 @@ impl Judged {
     fn beside(mut self, bystander: &Doubt) -> Self {
         self.excused = self.result.verdict.is_failure();
         let scopes = self.result.scopes.iter_mut().map(|scope| &mut scope.verdict);
-        let nodes = self.nodes.iter_mut().map(|(_, verdict)| verdict);
+        let nodes = self.nodes.iter_mut().map(|on_node| &mut on_node.verdict);
         for verdict in scopes.chain(nodes).chain([&mut self.result.verdict]) {
             if verdict.is_failure() {
                 *verdict = Verdict::Inconclusive;
@@ -294,7 +302,7 @@ fn in_one_place(sights: &[&Sight], failing: Option<Verdict>) -> Verdict {
 }
 
 /// The nodes that decide on the term's witnesses, each with its verdict.
-fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option<Verdict>) -> Vec<(String, Verdict)> {
+fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option<Verdict>) -> Vec<OnNode> {
     let world = &evidence.experiment.world;
     let mut by_node: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
     for sight in sights.iter().filter(|sight| sight.state != State::Vacuous) {
@@ -305,7 +313,9 @@ fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option
             (Some(Direction::Egress), _) => vec![from],
             // What lapsed is known to have been in force: at the end that denies, and nowhere else.
             (None, State::Flapped(_)) => evidence.deciding(sight.phase, flow).into_iter().map(Some).collect(),
-            (None, State::Right | State::Wrong | State::Unknown(_) | State::Vacuous) => vec![from, to],
+            (None, State::Right | State::Wrong | State::Unknown(_) | State::Vacuous) => {
+                evidence.turning(sight.phase, flow).into_iter().map(Some).collect()
+            }
         };
         // What never connected because of the node at one end says nothing about the other.
         let mute: Vec<&str> = [from, to].into_iter().flatten().filter(|node| evidence.mute.contains(*node)).collect();
@@ -314,7 +324,13 @@ fn nodes(evidence: &Evidence<'_>, term: &Term, sights: &[Sight], failing: Option
             by_node.entry(node).or_default().push(sight);
         }
     }
-    by_node.into_iter().map(|(node, sights)| (node.to_owned(), in_one_place(&sights, failing))).collect()
+    let direction = term.direction();
+    let on_node = |(node, sights): (&str, Vec<&Sight>)| OnNode {
+        node: node.to_owned(),
+        direction,
+        verdict: in_one_place(&sights, failing),
+    };
+    by_node.into_iter().map(on_node).collect()
 }
 
 fn explain(

@@ -5,7 +5,7 @@ use crate::core::model::flow::Endpoint;
 use crate::core::model::world::World;
 use crate::core::verdict::{NodeResult, RunResult, StepResult};
 use crate::report::page::count;
-use crate::report::phrases::{Flows, by_verdict, heading};
+use crate::report::phrases::{Flows, about_nodes, by_verdict, heading};
 use maud::{Markup, html};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,8 @@ const MAPPED: usize = 12;
 /// A tile for each node, worst first: on a thousand nodes the one that matters must not be looked for.
 pub(super) fn render(result: &RunResult) -> Markup {
     let nodes = &result.nodes;
+    let about: BTreeMap<&str, String> =
+        about_nodes(result).into_iter().map(|(node, text)| (node.name.as_str(), text)).collect();
     let groups = by_verdict(nodes.iter().map(|node| (node.verdict, node)));
     let parts = groups.iter().map(|(verdict, group)| format!("{} {}", group.len(), heading(*verdict)));
     let parts = parts.collect::<Vec<_>>().join(", ");
@@ -34,10 +36,10 @@ pub(super) fn render(result: &RunResult) -> Markup {
                 @if group.len() > TILES && !verdict.is_failure() {
                     details.more {
                         summary { (count(group.len(), "node")) ": " (heading(verdict)) }
-                        (tiles(&group))
+                        (tiles(&group, &about))
                     }
                 } @else {
-                    (tiles(&group))
+                    (tiles(&group, &about))
                 }
             }
             (map(result))
@@ -46,7 +48,7 @@ pub(super) fn render(result: &RunResult) -> Markup {
 }
 
 /// The verdict comes first: a name may read like one.
-fn tiles(nodes: &[&NodeResult]) -> Markup {
+fn tiles(nodes: &[&NodeResult], about: &BTreeMap<&str, String>) -> Markup {
     html! {
         ul.tiles {
             @for node in nodes {
@@ -54,7 +56,7 @@ fn tiles(nodes: &[&NodeResult]) -> Markup {
                     b { (heading(node.verdict)) }
                     " "
                     code { (say(&node.name)) }
-                    @if let Some(reason) = &node.reason { " " small { (say(reason)) } }
+                    @if let Some(text) = about.get(node.name.as_str()) { " " small { (say(text)) } }
                 }
             }
         }

@@ -71,6 +71,8 @@ impl From<&RunResult> for v1::Report {
                 .map(|node| v1::Node {
                     name: node.name.clone(),
                     verdict: node.verdict.into(),
+                    server: node.server.map(Into::into),
+                    client: node.client.map(Into::into),
                     reason: node.reason.clone(),
                 })
                 .collect(),

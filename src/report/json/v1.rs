@@ -147,6 +147,10 @@ pub struct Node {
     pub name: String,
     /// Folded over what this node had to enforce.
     pub verdict: Verdict,
+    /// The same of ingress alone, to its pods; null where nothing of it was seen.
+    pub server: Option<Verdict>,
+    /// The same of egress alone, from its pods.
+    pub client: Option<Verdict>,
     /// Why it was not tested, or nothing can be said of it, where that is so and known.
     pub reason: Option<String>,
 }

@@ -66,11 +66,9 @@ pub(super) fn nodes(page: &mut Page, result: &RunResult, verbose: u8) {
     let named = result.nodes.iter().map(|node| (node.verdict, node.name.as_str()));
     let most = if verbose > 0 { usize::MAX } else { NAMES };
     by_verdict(page, "NODES", named, most);
-    for node in result.nodes.iter().take(most) {
-        if let Some(reason) = &node.reason {
-            let first = Line::new().to(VERDICT_WIDTH + 2);
-            page.paragraph(first, VERDICT_WIDTH + 2, &format!("{}: {reason}", node.name), Tone::Dim);
-        }
+    for (node, about) in phrases::about_nodes(result).into_iter().take(most) {
+        let first = Line::new().to(VERDICT_WIDTH + 2);
+        page.paragraph(first, VERDICT_WIDTH + 2, &format!("{}: {about}", node.name), Tone::Dim);
     }
 }
 

@@ -228,7 +228,13 @@ pub(crate) fn hostile() -> RunResult {
     case.world = Some(world);
     let mut result = run(Verdict::Ignored, "hostile", vec![case]);
     result.nodes = [long.as_str(), evil]
-        .map(|name| NodeResult { name: name.into(), verdict: Verdict::Ignored, reason: None })
+        .map(|name| NodeResult {
+            name: name.into(),
+            verdict: Verdict::Ignored,
+            server: None,
+            client: Some(Verdict::Ignored),
+            reason: None,
+        })
         .into();
     result.notes = vec![evil.into()];
     result.behaviours = vec![Behaviour { id: evil.into(), text: evil.into() }];
