@@ -5,7 +5,7 @@ mod explain;
 use super::catalogue;
 use crate::cli::cases::{CaseArgs, CasesCommand, CasesListArgs};
 use crate::cli::{Form, UsageError};
-use crate::core::catalogue::{Action, Case, Catalogue, furnished};
+use crate::core::catalogue::{Action, Case, Catalogue};
 use crate::core::event::Phase;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::manifest;
@@ -125,7 +125,7 @@ fn show(case: &Case) -> String {
 /// The case as it would be in a lane, without one.
 fn offline(case: &Case) -> Experiment {
     let suffix = "";
-    case.experiment(&furnished(suffix, &["n1", "n2"]), suffix, Assumptions { ip_block_matches_pods: true })
+    case.experiment(&case.furnished(suffix, &["n1", "n2"]), suffix, Assumptions { ip_block_matches_pods: true })
 }
 
 /// How many of the flows from each pod to each other one must connect: all `.`, none `x`, some `/`.

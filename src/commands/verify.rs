@@ -24,9 +24,19 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let VerifySettings { run, access, nodes, tolerate, image, pull_secret, namespaces, keep, dry_run } = settings;
     let (timeout, profile, host_probes) = (run.timeout, run.profile, run.host_probes);
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
-    let expires = Timestamp::now().round(jiff::Unit::Second)? + SignedDuration::try_from(timeout + GRACE)?;
-    let run = job.run.clone();
-    let options = ClusterOptions { run, expires, nodes, tolerate, image, pull_secret, namespaces, keep, host_probes };
+    let now = Timestamp::now().round(jiff::Unit::Second)?;
+    let options = ClusterOptions {
+        run: job.run.clone(),
+        expires: now + SignedDuration::try_from(timeout + GRACE)?,
+        nodes,
+        tolerate,
+        image,
+        pull_secret,
+        namespaces,
+        keep,
+        host_probes,
+        every_node: job.cases.iter().any(|case| case.every_node),
+    };
     // With -v progress says the same.
     let says_first = !outputs.quiet && outputs.verbose == 0;
     // A run whose report cannot be written does not begin; a dry run writes none.

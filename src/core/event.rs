@@ -91,6 +91,8 @@ pub enum Event {
     },
     /// Somebody else's policy is there that can touch what is probed, or is there no more.
     ForeignPolicy(ForeignPolicy),
+    /// A node that was to be probed turned out to take no pod.
+    NodeLeftOut(Untested),
     /// What takes its time just now. For progress only: logs do not keep it.
     Progress {
         /// The lane that waits for it, if it is not the run.
@@ -381,6 +383,7 @@ impl Event {
             | Self::PropertyObserved { .. }
             | Self::KubeletObserved { .. }
             | Self::ForeignPolicy(_)
+            | Self::NodeLeftOut(_)
             | Self::Note { .. }
             | Self::RunEnded { .. } => false,
         }

@@ -2,7 +2,7 @@
 //! terminal, or plain lines there with `-v`.
 
 use super::page::clean;
-use crate::core::event::{Event, RunEvent};
+use crate::core::event::{Event, RunEvent, Untested};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -92,6 +92,9 @@ impl Progress {
                 clean(&foreign.object),
                 if foreign.present { "is there" } else { "has gone" }
             )),
+            Event::NodeLeftOut(Untested { node, reason }) => {
+                self.line(&format!("node {} is not tested: {}", clean(node), clean(reason)));
+            }
             Event::Note { text } => self.line(&format!("note: {}", clean(text))),
             Event::RunEnded { .. } => self.finish(),
         }

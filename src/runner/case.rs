@@ -85,8 +85,8 @@ pub(super) async fn run<L: Lane>(
     for change in &setup {
         lane.apply(change).await?;
     }
-    let (world, property) = (case.narrow(lane.world().clone()), case.property);
-    let experiment = Experiment { earlier: Vec::new(), world, steps, removal, assumptions, property };
+    let (world, property, every_node) = (case.narrow(lane.world().clone()), case.property, case.every_node);
+    let experiment = Experiment { earlier: Vec::new(), world, steps, removal, assumptions, property, every_node };
     let started = CaseStarted {
         lane: number,
         case: case.id.clone(),

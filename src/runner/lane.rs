@@ -8,11 +8,12 @@ use super::churn::{can_churn, churn};
 use super::clock::Clock;
 use super::settings::Settings;
 use super::turns::Turns;
-use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property};
+use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property, worlds_of_nodes};
 use crate::core::event::{Event, RunEvent};
 use crate::core::oracle::Assumptions;
-use crate::target::{Alert, Lane, LaneNames, Target, TargetError};
+use crate::target::{Alert, Lane, LaneNames, Stand, Target, TargetError};
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     pub(super) turns: Turns,
     events: mpsc::UnboundedSender<RunEvent>,
-    /// The cases that are still to be run.
-    queue: Mutex<VecDeque<Case>>,
+    /// What is still to be done.
+    queue: Mutex<VecDeque<Task>>,
     /// What property cases have settled; `None` while one of them is still to come.
     assumptions: watch::Sender<Option<Assumptions>>,
     /// Lanes in whose namespaces somebody else's policy was.
@@ -62,7 +63,7 @@ pub(super) enum LaneError {
 impl Shared {
     pub(super) fn new(
         settings: Settings,
-        mut cases: Vec<Case>,
+        mut tasks: Vec<Task>,
         run: String,
         token: String,
         clock: Clock,
@@ -70,13 +71,17 @@ impl Shared {
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
-        // the answer goes last, so that nobody waits for it. What takes longest is not left for the end.
-        cases.sort_by_key(|case| (!case.canary, !settles(case), case.requires.is_some(), !case.watches_starts()));
-        let open = cases.iter().any(settles);
-        let busy = AtomicUsize::new(settings.lanes.min(cases.len()));
+        // the answer goes last, so that nobody waits for it. What takes longest is not left for the end: worlds of many nodes,
+        // and starts.
+        tasks.sort_by_key(|Task { case, .. }| {
+            (!case.canary, !settles(case), case.requires.is_some(), !case.every_node, !case.watches_starts())
+        });
+        let cases = || tasks.iter().map(|task| &task.case);
+        let open = cases().any(settles);
+        let busy = AtomicUsize::new(settings.lanes.min(tasks.len()));
         let (patience, _) = watch::channel(settings.settle);
-        let has_canary = cases.iter().any(|case| case.canary);
-        let churning = cases.iter().filter(|case| settings.churn && has_canary && can_churn(case)).cloned().collect();
+        let has_canary = cases().any(|case| case.canary);
+        let churning = cases().filter(|case| settings.churn && has_canary && can_churn(case)).cloned().collect();
         let (released, _) = watch::channel(false);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
         Self {
@@ -85,7 +90,7 @@ impl Shared {
             budget,
             turns: Turns::default(),
             events,
-            queue: Mutex::new(cases.into()),
+            queue: Mutex::new(tasks.into()),
             assumptions,
             intruded: Mutex::default(),
             patience,
@@ -115,6 +120,7 @@ impl Shared {
                 }
                 Event::ForeignPolicy(foreign)
             }
+            Alert::LeftOut(node) => Event::NodeLeftOut(node),
             Alert::Note(text) => Event::Note { text },
             Alert::Progress(text) => Event::Progress { lane: None, text },
         });
@@ -200,7 +206,15 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Option<Case> {
+    /// The next case for a lane whose pods stand like this.
+    fn next(&self, stand: &Stand) -> Option<Case> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = queue.iter().position(|task| task.stand == *stand)?;
+        queue.remove(place).map(|task| task.case)
+    }
+
+    /// The next case, for a lane that is yet to be opened.
+    fn claim(&self) -> Option<Task> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
@@ -234,17 +248,51 @@ fn settles(case: &Case) -> bool {
     case.property.is_some_and(Property::can_be_assumed)
 }
 
-/// Works on cases until none is left. A lane that a case has spoiled is replaced.
+/// A case, and where the pods stand that run it.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    case: Case,
+    stand: Stand,
+}
+
+/// What is to be done on so many nodes. A case of every node becomes several where these are many, each with an id of its
+/// own: `every-node/2`.
+pub(super) fn tasks(cases: Vec<Case>, nodes: usize) -> Vec<Task> {
+    let worlds = worlds_of_nodes(nodes);
+    let of_case = |case: Case| {
+        if !case.every_node {
+            return vec![Task { case, stand: Stand::Spread }];
+        }
+        let id = |place: usize| if worlds.len() > 1 { format!("{}/{}", case.id, place + 1) } else { case.id.clone() };
+        let task = |(place, nodes): (usize, &Range<usize>)| Task {
+            case: Case { id: id(place), ..case.clone() },
+            stand: Stand::OnEach(nodes.clone()),
+        };
+        worlds.iter().enumerate().map(task).collect()
+    };
+    cases.into_iter().flat_map(of_case).collect()
+}
+
+impl Task {
+    /// The id that its case has in this run.
+    pub(super) fn id(&self) -> &str {
+        &self.case.id
+    }
+}
+
+/// Works on cases until none is left. A lane that a case has spoiled is replaced, and so is one whose pods stand where no
+/// other case needs them.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
-    while !shared.is_empty() {
+    while let Some(Task { case, stand }) = shared.claim() {
+        let mut claimed = Some(case);
         let names = shared.names();
         let number = names.lane;
         let suffix = names.suffix();
-        let mut lane = target.open_lane(names).await?;
+        let mut lane = target.open_lane(names, stand.clone()).await?;
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         let spoiled = loop {
-            let Some(case) = shared.next() else { break false };
+            let Some(case) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
             let finished = match obstacle(&case, &lane, &agents) {
                 None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
                 Some(reason) => {
@@ -264,13 +312,16 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                 break true;
             }
         };
-        if !spoiled {
+        let is_last = !spoiled && shared.is_empty();
+        if is_last {
             shared.rest();
-            churn(&shared, &mut lane, &agents, number).await;
+            if stand == Stand::Spread {
+                churn(&shared, &mut lane, &agents, number).await;
+            }
         }
         drop(agents);
         lane.close().await?;
-        if !spoiled {
+        if is_last {
             return Ok(());
         }
     }

@@ -65,22 +65,23 @@ pub async fn run<T: Target>(
     // Nobody listens any more only when the process is about to end.
     let emit = |event| drop(events.send(RunEvent { at_us: clock.now_us(), event }));
     let Job { run, token, started_at, cases, settings } = job;
-    let timeout = settings.timeout;
+    let (timeout, nodes) = (settings.timeout, target.nodes());
+    let tasks = lane::tasks(cases, nodes.len());
     emit(Event::RunStarted(RunStarted {
         schema: SCHEMA.to_owned(),
         run: run.clone(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         target: target.kind().to_owned(),
-        nodes: target.nodes(),
+        nodes,
         untested: target.untested(),
         started_at,
         settings: settings.recorded(),
-        cases: cases.iter().map(|case| case.id.clone()).collect(),
+        cases: tasks.iter().map(|task| task.id().to_owned()).collect(),
     }));
 
     let budget = Budget::new(target.tracking());
     let target = Arc::new(target);
-    let shared = Arc::new(Shared::new(settings, cases, run, token, clock, budget, events.clone()));
+    let shared = Arc::new(Shared::new(settings, tasks, run, token, clock, budget, events.clone()));
     let (resumed, standstill) = (Arc::clone(&shared.resumed), Arc::clone(&shared.standstill));
     let mut alerts = target.alerts();
     let mut work = tokio::spawn(all_lanes(Arc::clone(&target), Arc::clone(&shared)));

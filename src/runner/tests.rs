@@ -5,6 +5,7 @@ mod conntrack;
 mod cuts;
 mod foreign;
 mod latency;
+mod nodes;
 mod pairs;
 mod scopes;
 mod shapes;
@@ -14,7 +15,7 @@ mod watch;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
-use crate::core::catalogue::{Case, Catalogue, Profile, furnished};
+use crate::core::catalogue::{Case, Catalogue, Profile};
 use crate::core::event::{Event, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::flow::Flow;
@@ -144,7 +145,7 @@ struct Scored {
 const ADMITS_PODS: Assumptions = Assumptions { ip_block_matches_pods: true };
 
 fn score(case: &Case, nodes: &[&str], assumptions: Assumptions) -> Scored {
-    let world = furnished("sim0000", nodes);
+    let world = case.furnished("sim0000", nodes);
     let experiment = case.experiment(&world, "sim0000", assumptions);
     let flows = plan::choose(&experiment, SEED);
     Scored { case: case.clone(), experiment, flows }
@@ -338,7 +339,7 @@ fn an_interrupt_ends_the_run_and_what_was_seen_is_kept() {
         let running = tokio::spawn(run(SimTarget::new(SimOptions::default()), job, sender, interrupts));
         let mut all = Vec::new();
         while let Some(event) = events.recv().await {
-            if matches!(event.event, Event::CaseEnded { .. }) {
+            if matches!(&event.event, Event::CaseEnded { case, .. } if case == "default-deny-ingress") {
                 let _ = interrupt.try_send(Interrupt::Sigterm);
             }
             all.push(event);

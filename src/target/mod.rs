@@ -11,6 +11,7 @@ use crate::core::model::world::World;
 use crate::core::wire::{ListenPort, ToAgent};
 use std::fmt::Display;
 use std::future::Future;
+use std::ops::Range;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -46,7 +47,8 @@ pub trait Target: Send + Sync + 'static {
     }
 
     /// Makes a world: namespaces, pods with running agents, Services. Ready when every agent accepts a control stream.
-    fn open_lane(&self, names: LaneNames) -> impl Future<Output = Result<Self::Lane, TargetError>> + Send;
+    fn open_lane(&self, names: LaneNames, stand: Stand)
+    -> impl Future<Output = Result<Self::Lane, TargetError>> + Send;
 
     /// Removes whatever is left. Called once, after every lane was closed or dropped; may be called when lanes are still
     /// being opened, whose remains it removes too.
@@ -82,6 +84,8 @@ impl Tracking {
 pub enum Alert {
     /// Somebody else's policy is there that can touch what is probed, or is there no more.
     Foreign(ForeignPolicy),
+    /// A node turned out to take no pod.
+    LeftOut(Untested),
     /// A sentence for the report.
     Note(String),
     /// How far something is that takes its time; for progress only.
@@ -134,6 +138,16 @@ pub trait Dial: Clone + Send + Sync + 'static {
     /// taken for a passing one, except [`TargetError::gone`]. That the agent is still the same process need not be found
     /// out here: it says so itself.
     fn connect(&self, endpoint: &Endpoint) -> impl Future<Output = Result<Box<dyn Stream>, TargetError>> + Send;
+}
+
+/// Where the pods of a lane stand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stand {
+    /// Those of the world, on a few nodes.
+    Spread,
+    /// Two on each of the nodes at these places in [`Target::nodes`]. Those of a node that takes none are left out, and an
+    /// alert says so.
+    OnEach(Range<usize>),
 }
 
 /// What tells one lane's objects from every other's: `run` and `lane` go into names and label values.

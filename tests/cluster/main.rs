@@ -16,6 +16,7 @@ mod endings;
 mod given;
 mod intruders;
 mod moments;
+mod nodes;
 mod obstacles;
 mod open;
 mod policies;

@@ -3,7 +3,7 @@
 use crate::common::{Cluster, PATIENCE, RUN, Running, papertiger, verify};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Node, ResourceQuota};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Client, ResourceExt};
@@ -91,17 +91,21 @@ async fn forbid_pods(client: Client) {
 }
 
 /// A node without a machine, as long as it is held.
-struct PaperNode<'a> {
+pub(crate) struct PaperNode<'a> {
     cluster: &'a Cluster,
-    name: String,
+    pub(crate) name: String,
 }
 
 impl<'a> PaperNode<'a> {
-    fn new(cluster: &'a Cluster, name: &str, arch: &str, pods: &str) -> Self {
+    pub(crate) fn new(cluster: &'a Cluster, name: &str, arch: &str, pods: &str) -> Self {
         let nodes = Api::<Node>::all(cluster.client.clone());
+        // What probe pods run in must be an image that all nodes have.
+        let others = cluster.runtime.block_on(nodes.list(&ListParams::default())).unwrap().items;
+        let images = others.into_iter().find_map(|node| node.status?.images);
         let node = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
         let status = json!({"status": {
             "allocatable": {"pods": pods, "cpu": "4", "memory": "8Gi"},
+            "images": images,
             "conditions": [{
                 "type": "Ready", "status": "True", "reason": "Paper", "message": "",
                 "lastHeartbeatTime": "2020-01-01T00:00:00Z", "lastTransitionTime": "2020-01-01T00:00:00Z",

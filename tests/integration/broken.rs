@@ -58,7 +58,7 @@ fn the_file_that_the_others_spoil_is_sound() {
 #[test]
 fn an_unknown_key() {
     insta::assert_snapshot!(spoiled("  profile: quick", "  colour: green\n  profile: quick"), @"
-    error: ./mine.yaml:3:3: case my-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, on-request
+    error: ./mine.yaml:3:3: case my-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, every-node, on-request
     ");
 }
 

@@ -5,7 +5,7 @@ mod health;
 mod sample;
 
 use crate::common::papertiger;
-use papertiger::core::catalogue::{Case, Catalogue, Profile, furnished};
+use papertiger::core::catalogue::{Case, Catalogue, Profile};
 use papertiger::core::event::{Event, Phase, RunEvent};
 use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use papertiger::core::model::flow::Flow;
@@ -268,7 +268,7 @@ struct Scored {
 
 impl Scored {
     fn new(case: &Case, nodes: &[&str]) -> Self {
-        let world = furnished("lab0000", nodes);
+        let world = case.furnished("lab0000", nodes);
         let experiment = case.experiment(&world, "lab0000", Assumptions { ip_block_matches_pods: true });
         let flows = plan::choose(&experiment, SEED);
         Self { case: case.clone(), experiment, flows }
@@ -335,6 +335,7 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::PropertyObserved { .. }
             | Event::KubeletObserved { .. }
             | Event::ForeignPolicy(_)
+            | Event::NodeLeftOut(_)
             | Event::Progress { .. }
             | Event::Note { .. }
             | Event::RunEnded { .. } => {}

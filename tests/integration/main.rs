@@ -16,6 +16,7 @@ mod image_push;
 mod latency;
 mod licences;
 mod manifests;
+mod nodes;
 mod open;
 mod plugin;
 mod purity;

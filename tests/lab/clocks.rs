@@ -12,7 +12,7 @@ use papertiger::core::verdict::{Latency, Turn, Verdict, judge};
 use papertiger::core::wire::ToAgent;
 use papertiger::runner::run;
 use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
-use papertiger::target::{Dial, Lane, LaneNames, Stream, Target, TargetError, Tracking};
+use papertiger::target::{Dial, Lane, LaneNames, Stand, Stream, Target, TargetError, Tracking};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -170,8 +170,8 @@ impl Target for Lagging {
         self.lab.tracking()
     }
 
-    async fn open_lane(&self, names: LaneNames) -> std::result::Result<LaggingLane, TargetError> {
-        Ok(LaggingLane { lane: self.lab.open_lane(names).await?, lag: self.lag })
+    async fn open_lane(&self, names: LaneNames, stand: Stand) -> std::result::Result<LaggingLane, TargetError> {
+        Ok(LaggingLane { lane: self.lab.open_lane(names, stand).await?, lag: self.lag })
     }
 
     async fn close(&self) -> std::result::Result<(), TargetError> {

@@ -11,7 +11,7 @@ use papertiger::core::model::world::{
 };
 use papertiger::runner::{Job, Settings};
 use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
-use papertiger::target::{Dial, Lane, LaneNames, Target, TargetError, identity};
+use papertiger::target::{Dial, Lane, LaneNames, Stand, Target, TargetError, identity};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ fn parsed(faults: &[&str]) -> Result<Vec<FaultAt>> {
 /// Opens a lane and waits until its agents listen.
 pub(crate) async fn lane(lab: &LabTarget, number: u32) -> Result<LabLane> {
     let names = LaneNames { run: "abcdef".to_owned(), lane: number, token: "secret".to_owned() };
-    let lane = lab.open_lane(names).await?;
+    let lane = lab.open_lane(names, Stand::Spread).await?;
     listening(&lane, endpoints(lane.world())).await?;
     Ok(lane)
 }

@@ -42,6 +42,8 @@ pub struct Case {
     pub canary: bool,
     /// Whether it measures how late changes take effect: its flows are tried closely, while no other case probes.
     pub stopwatch: bool,
+    /// Whether it is run by two pods on each node, which stand for `x/a` and `x/b`.
+    pub every_node: bool,
     /// Why no profile runs it, but only who names it.
     pub on_request: Option<String>,
 }

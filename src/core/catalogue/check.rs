@@ -81,7 +81,7 @@ impl<'a> Checker<'a> {
         let steps = case.steps.into_iter().enumerate();
         let steps: Vec<Step> = steps.filter_map(|(i, step)| self.step(&format!("{at}.steps[{i}]"), step)).collect();
         self.moving(&at, &steps);
-        Case {
+        let case = Case {
             id: case.id,
             title: case.title,
             file: self.file.to_owned(),
@@ -97,8 +97,13 @@ impl<'a> Checker<'a> {
             requires: case.requires,
             canary: case.canary,
             stopwatch: case.stopwatch,
+            every_node: case.every_node,
             on_request: case.on_request,
+        };
+        if let Some(flaw) = case.every_node_flaw().filter(|_| case.every_node) {
+            self.report(format!("{at}.every-node"), flaw.to_owned());
         }
+        case
     }
 
     fn report(&mut self, path: String, message: String) {

@@ -16,5 +16,6 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("limits.yaml", include_str!("../../../probes/limits.yaml")),
     ("open.yaml", include_str!("../../../probes/open.yaml")),
     ("upstream.yaml", include_str!("../../../probes/upstream.yaml")),
+    ("nodes.yaml", include_str!("../../../probes/nodes.yaml")),
     ("canary.yaml", include_str!("../../../probes/canary.yaml")),
 ];

@@ -61,6 +61,9 @@ pub(super) struct CaseFile {
     /// probes.
     #[serde(default)]
     pub(super) stopwatch: bool,
+    /// Whether it is run by two pods on each node, which stand for `x/a` and `x/b`.
+    #[serde(default)]
+    pub(super) every_node: bool,
     /// Why no profile runs this case, but only who names it: an engine may not survive it.
     #[serde(default)]
     pub(super) on_request: Option<String>,

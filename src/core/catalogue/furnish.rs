@@ -1,17 +1,35 @@
 //! A world with places and addresses, where no target gives it any: in simulations and for whatever is told offline.
 
 use super::blueprint::Blueprint;
+use super::case::Case;
 use crate::core::model::world::{Node, Service, World};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The world of one lane, made with `suffix`, as it stands on these nodes.
 pub fn furnished(suffix: &str, nodes: &[&str]) -> World {
     let mut world = Blueprint::embedded().world(suffix);
-    furnish(&mut world, &nodes.iter().map(|node| (*node).to_owned()).collect::<Vec<_>>());
+    furnish(&mut world, &owned(nodes));
     world
 }
 
-/// Spreads the pods over the nodes so that every namespace stands on several, and gives everything addresses.
+impl Case {
+    /// The world of a lane for this case, made with `suffix`, as it stands on these nodes.
+    pub fn furnished(&self, suffix: &str, nodes: &[&str]) -> World {
+        let mut world = Blueprint::embedded().world(suffix);
+        let nodes = owned(nodes);
+        if self.every_node {
+            world.stand_on_each(&nodes, &(0..nodes.len()));
+        }
+        furnish(&mut world, &nodes);
+        world
+    }
+}
+
+fn owned(nodes: &[&str]) -> Vec<String> {
+    nodes.iter().map(|node| (*node).to_owned()).collect()
+}
+
+/// Spreads the pods that have no node yet so that every namespace stands on several, and gives everything addresses.
 pub fn furnish(world: &mut World, nodes: &[String]) {
     let node = |(number, name): (u16, &String)| Node {
         name: name.clone(),
@@ -26,13 +44,17 @@ pub fn furnish(world: &mut World, nodes: &[String]) {
     let mut seen: Vec<usize> = vec![0; namespaces.len()];
     for (number, pod) in (2u8..).zip(&mut world.pods) {
         let namespace = namespaces.iter().position(|id| *id == pod.id.namespace).unwrap_or(0);
-        let node = (namespace + seen[namespace]) % nodes.len();
-        seen[namespace] += 1;
+        let node = nodes.iter().position(|node| *node == pod.node).unwrap_or_else(|| {
+            let spread = (namespace + seen[namespace]) % nodes.len();
+            seen[namespace] += 1;
+            spread
+        });
         pod.node.clone_from(&nodes[node]);
         // A simulation has fewer nodes than a network has subnets, so the cast keeps the number.
         let subnet = node as u16;
+        let [high, low] = subnet.to_be_bytes();
         pod.addresses = vec![
-            Ipv4Addr::new(10, 244, subnet as u8, number).into(),
+            Ipv4Addr::new(10, 244 + high, low, number).into(),
             Ipv6Addr::new(0xfd00, 0x10, 0x244, subnet, 0, 0, 0, number.into()).into(),
         ];
         pod.service = Some(Service {

@@ -53,7 +53,15 @@ impl Case {
         let Instance { setup, steps, removal, restore: _ } = self.instantiate(world, suffix);
         let start = State { policies: Vec::new(), world: self.narrow(world.clone()) };
         let world = setup.iter().fold(start, State::after).world;
-        Experiment { earlier: Vec::new(), world, steps, removal, assumptions, property: self.property }
+        Experiment {
+            earlier: Vec::new(),
+            world,
+            steps,
+            removal,
+            assumptions,
+            property: self.property,
+            every_node: self.every_node,
+        }
     }
 
     /// The world as far as this case is concerned: with the ports of its protocols alone.

@@ -60,7 +60,13 @@ impl Case {
         if self.property.is_some() {
             return None;
         }
-        let experiment = self.experiment(world, suffix, Assumptions { ip_block_matches_pods: true });
+        let mut experiment = self.experiment(world, suffix, Assumptions { ip_block_matches_pods: true });
+        if self.every_node
+            && let Some(part) = experiment.world.neighbourhoods().into_iter().next()
+        {
+            // What can be seen on one node can be seen on each.
+            experiment.world = part;
+        }
         let flows = plan::candidates(&experiment.world);
         let faithful = Reading::faithful(&experiment);
         let shows = |reading: &Reading| {

@@ -1,14 +1,14 @@
 //! The catalogue held against its own faults, offline.
 
 use super::{Experiment, Explanation, Fault};
-use crate::core::catalogue::{Case, Catalogue, furnished};
+use crate::core::catalogue::{Case, Catalogue};
 use crate::core::oracle::Assumptions;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 fn experiment(case: &Case) -> Experiment {
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
-    case.experiment(&furnished("test-0", &["n1", "n2"]), "test-0", assumptions)
+    case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", assumptions)
 }
 
 /// Every case, and what it can tell.

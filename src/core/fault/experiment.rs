@@ -26,6 +26,8 @@ pub struct Experiment {
     pub assumptions: Assumptions,
     /// What it observes that the specification leaves open.
     pub property: Option<Property>,
+    /// Whether two pods stand on each node, so that flows are chosen node by node.
+    pub every_node: bool,
 }
 
 impl Experiment {

@@ -18,6 +18,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
 pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
+    if !experiment.every_node {
+        return choose_in_world(experiment, seed);
+    }
+    // All at once would be as many flows as there are pairs of nodes, and none would have to be chosen on each node.
+    let part = |world| choose_in_world(&Experiment { world, ..experiment.clone() }, seed);
+    let mut flows: Vec<Flow> = experiment.world.neighbourhoods().into_iter().flat_map(part).collect();
+    // Where there are two nodes, each is next to the other.
+    flows.sort_unstable();
+    flows.dedup();
+    flows
+}
+
+fn choose_in_world(experiment: &Experiment, seed: u64) -> Vec<Flow> {
     let mut candidates = candidates(&experiment.world);
     candidates.extend(observed(experiment, &candidates));
     let answers = Answers::of(experiment, &candidates);

@@ -2,7 +2,7 @@
 
 use super::flow::{Endpoint, Family, Path, PodId, Protocol};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Labels of a pod or a namespace.
@@ -152,6 +152,12 @@ impl World {
             }
         }
         self
+    }
+
+    /// Forgets the nodes that no pod stands on: a lane must not be as large as its cluster.
+    pub fn forget_idle_nodes(&mut self) {
+        let used: BTreeSet<&str> = self.pods.iter().map(|pod| pod.node.as_str()).collect();
+        self.nodes.retain(|node| used.contains(node.name.as_str()));
     }
 
     /// All addresses of an endpoint itself, Services not among them.

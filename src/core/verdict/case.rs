@@ -97,6 +97,8 @@ impl<'a> Evidence<'a> {
             removal: started.removal.clone(),
             assumptions: started.assumptions,
             property: started.property,
+            // Its flows have been chosen.
+            every_node: false,
         };
         let faithful = Reading::faithful(&experiment);
         let phases = experiment.phases();

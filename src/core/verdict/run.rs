@@ -30,6 +30,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     let mut log = Log::read(events);
     // Whichever lane was ready first, a run tells of its cases in the same order.
     log.cases.sort_by_key(|case| run.cases.iter().position(|id| *id == case.started.case));
+    let run = &log.without_left_out(run);
     let mut evidence: Vec<Evidence<'_>> = log.cases.iter().map(|case| Evidence::new(case, &run.settings)).collect();
     let mute = mute(&evidence, &run.nodes);
     evidence.iter_mut().for_each(|evidence| evidence.mute.clone_from(&mute));
@@ -160,12 +161,21 @@ struct Log<'a> {
     /// What a property case has settled.
     settled: Option<Assumptions>,
     notes: Vec<String>,
+    /// Nodes that turned out to take no pod.
+    left_out: Vec<&'a Untested>,
     end: Option<RunEnd>,
 }
 
 impl<'a> Log<'a> {
     fn read(events: &'a [RunEvent]) -> Self {
-        let mut log = Self { cases: Vec::new(), skipped: BTreeMap::new(), settled: None, notes: Vec::new(), end: None };
+        let mut log = Self {
+            cases: Vec::new(),
+            skipped: BTreeMap::new(),
+            settled: None,
+            notes: Vec::new(),
+            left_out: Vec::new(),
+            end: None,
+        };
         for RunEvent { at_us, event } in events {
             match event {
                 Event::RunStarted(_)
@@ -174,6 +184,7 @@ impl<'a> Log<'a> {
                 | Event::PhaseProgress { .. }
                 | Event::ForeignPolicy(_)
                 | Event::Progress { .. } => {}
+                Event::NodeLeftOut(node) => log.left_out.push(node),
                 Event::PropertyObserved { assumptions } => log.settled = Some(*assumptions),
                 Event::KubeletObserved { lane, case, through } => {
                     if let Some(case) = log.open(*lane, case) {
@@ -214,6 +225,20 @@ impl<'a> Log<'a> {
         }
         log.notes.extend(foreign.notes());
         log
+    }
+
+    /// How the run was set up, with the nodes among the untested that took no pod in any lane.
+    fn without_left_out(&self, run: &RunStarted) -> RunStarted {
+        let mut run = run.clone();
+        let probed: BTreeSet<&str> =
+            self.cases.iter().flat_map(|case| &case.started.world.pods).map(|pod| pod.node.as_str()).collect();
+        for node in self.left_out.iter().filter(|node| !probed.contains(node.node.as_str())) {
+            run.nodes.retain(|name| *name != node.node);
+            if !run.untested.iter().any(|known| known.node == node.node) {
+                run.untested.push((*node).clone());
+            }
+        }
+        run
     }
 
     fn open(&mut self, lane: u32, case: &str) -> Option<&mut CaseRun<'a>> {

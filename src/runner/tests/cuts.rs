@@ -6,7 +6,7 @@ use crate::core::verdict::CaseResult;
 use crate::core::wire::{FromAgent, ToAgent};
 use crate::runner::clock::Clock;
 use crate::runner::link::{Inbound, Link, Peer};
-use crate::target::{Lane, LaneNames};
+use crate::target::{Lane, LaneNames, Stand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -190,7 +190,8 @@ async fn a_stream_is_resumed_while_nobody_listens() {
     for how in [How::HangUp, How::Stall] {
         let cut = Cut { how, outage: seconds(30), ..Cut::all(When::After(seconds(5))) };
         let names = LaneNames { run: "sim000".to_owned(), lane: 0, token: "token".to_owned() };
-        let lane = Wires::new(SimTarget::new(SimOptions::default()), vec![cut]).open_lane(names).await.unwrap();
+        let wires = Wires::new(SimTarget::new(SimOptions::default()), vec![cut]);
+        let lane = wires.open_lane(names, Stand::Spread).await.unwrap();
         let peer = Peer {
             endpoint: "x/a".parse().unwrap(),
             identity: "x/a@sim0000".to_owned(),

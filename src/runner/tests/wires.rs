@@ -6,7 +6,7 @@ use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
 use crate::core::wire::{FromAgent, Message, ToAgent};
 use crate::target::sim::{SimDial, SimLane, SimTarget};
-use crate::target::{Dial, Lane, LaneNames, Stream, Target, TargetError};
+use crate::target::{Dial, Lane, LaneNames, Stand, Stream, Target, TargetError};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -146,9 +146,9 @@ impl Target for Wires {
         self.sim.nodes()
     }
 
-    async fn open_lane(&self, names: LaneNames) -> Result<WiredLane, TargetError> {
+    async fn open_lane(&self, names: LaneNames, stand: Stand) -> Result<WiredLane, TargetError> {
         let cuts = if names.lane == 0 { self.cuts.clone() } else { Vec::new() };
-        let sim = self.sim.open_lane(names).await?;
+        let sim = self.sim.open_lane(names, stand).await?;
         let (done, _) = watch::channel((0, None));
         let waiting = cuts.iter().map(|cut| Pending { cut: cut.clone(), seen: 0 }).collect();
         let exchange = Arc::new(Exchange { cuts: Mutex::new(waiting), done, lag: self.lag });

@@ -5,10 +5,10 @@ use super::errors::failed;
 use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
-use crate::core::catalogue::{Case, Property};
+use crate::core::catalogue::{Case, Property, worlds_of_nodes};
 use crate::core::model::change::{Change, guarded};
 use crate::core::model::world::World;
-use crate::target::{LaneNames, TargetError};
+use crate::target::{LaneNames, Stand, TargetError};
 use k8s_openapi::api::core::v1 as core;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -23,14 +23,22 @@ impl ClusterTarget {
     pub fn dry_run(&self, lanes: usize, cases: &[Case]) -> Result<String, TargetError> {
         let mut text = String::new();
         let names = |lane| LaneNames { run: self.options.run.clone(), lane, token: TOKEN.to_owned() };
+        let lanes = if cases.iter().all(|case| case.every_node) { 0 } else { lanes };
         for names in (0u32..).take(lanes).map(names) {
-            self.world_objects(&self.world(&names), &names, &mut text)?;
+            self.world_objects(&self.world(&names, &Stand::Spread), &names, &mut text)?;
+        }
+        let each: Vec<Stand> = worlds_of_nodes(self.nodes.len()).into_iter().map(Stand::OnEach).collect();
+        let each = if cases.iter().any(|case| case.every_node) { each } else { Vec::new() };
+        // One lane more for each.
+        for (stand, names) in each.iter().zip((0u32..).skip(lanes).map(names)) {
+            self.world_objects(&self.world(&names, stand), &names, &mut text)?;
         }
         let names = names(0);
-        let world = self.world(&names);
         let suffix = self.label_suffix(&names);
         let given = self.maker.given.is_some();
         for case in cases.iter().filter(|case| !(given && case.changes_a_namespace())) {
+            let stand = each.first().filter(|_| case.every_node).unwrap_or(&Stand::Spread);
+            let world = self.world(&names, stand);
             let instance = case.instantiate(&world, &suffix);
             for policy in instance.steps.iter().flat_map(Change::policies) {
                 let namespace = world.namespace(&policy.namespace).map(|n| n.name.as_str()).unwrap_or_default();

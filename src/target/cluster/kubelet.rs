@@ -3,7 +3,8 @@
 use super::errors::{failed, refused};
 use super::lane::ClusterLane;
 use super::names;
-use super::open::{is_running, put};
+use super::open::put;
+use super::waiting::is_running;
 use crate::core::model::flow::{PodId, Protocol};
 use crate::core::model::world::{ContainerPort, Labels, Pod as ProbePod, World};
 use crate::target::TargetError;

@@ -5,7 +5,7 @@ use super::foreign::Watch;
 use super::forward::Forward;
 use super::names::CONTROL_PORT;
 use super::objects::{instruction, network_policy, read_policy};
-use super::open::{Maker, create};
+use super::open::{Laggards, Maker, create};
 use super::remove;
 use crate::core::catalogue::control_port;
 use crate::core::model::change::{Change, PolicyName, Subject};
@@ -159,7 +159,7 @@ impl ClusterLane {
                 created.await.unwrap_or_else(|error| Err(failed(format!("recreating the {subject}"), error)))?
             }
         };
-        let again = self.maker.started(created, |_, _| {}).await?;
+        let (again, _) = self.maker.started(created, Laggards::Fail, |_, _| {}).await?;
         self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
         Ok(())

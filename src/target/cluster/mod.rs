@@ -19,6 +19,7 @@ mod placement;
 mod program;
 mod remove;
 mod rights;
+mod waiting;
 
 pub use client::{Access, Connection};
 pub use given::GivenNamespaces;
@@ -27,10 +28,10 @@ pub use placement::NodeChoice;
 pub use remove::Remains;
 pub use rights::{CLEANUP_RIGHTS, GIVEN_CLEANUP_RIGHTS, GIVEN_RIGHTS, NODE_RIGHTS, PULL_SECRET_RIGHTS, RIGHTS, Right};
 
-use crate::core::catalogue::{Blueprint, Case, LABELS_OF_GIVEN, add_host_probes};
+use crate::core::catalogue::{Blueprint, Case, LABELS_OF_GIVEN, PODS_ON_EACH, add_host_probes};
 use crate::core::event::Untested;
 use crate::core::model::world::{Namespace, Node, World};
-use crate::target::{Alert, LaneNames, Target, TargetError};
+use crate::target::{Alert, LaneNames, Stand, Target, TargetError};
 use errors::{advised, failed, patiently, refused};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{self as core, Pod, Secret};
@@ -39,7 +40,7 @@ use kube::{Api, ResourceExt};
 use names::Tag;
 use nodes::{Candidate, Survey};
 use objects::{PodStyle, Program};
-use open::Maker;
+use open::{Laggards, Maker};
 use placement::Placement;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -79,6 +80,8 @@ pub struct ClusterOptions {
     pub keep: bool,
     /// Whether pods on the nodes' own network probe too.
     pub host_probes: bool,
+    /// Whether some case is of every node: then each has two pods of its own.
+    pub every_node: bool,
 }
 
 /// A cluster.
@@ -121,12 +124,13 @@ impl ClusterTarget {
         let tolerations: Vec<core::Toleration> = options.tolerate.iter().map(|text| nodes::toleration(text)).collect();
         let runs_on = |arch: &str| options.image.is_some() || program::executable(arch).is_some();
         let survey = Survey::of(&nodes.items, &pods, &tolerations, runs_on);
-        let (mut candidates, untested) = options.nodes.choose(survey)?;
+        let own_pods = if options.every_node { PODS_ON_EACH } else { 0 };
+        let (mut candidates, untested) = options.nodes.choose(survey, own_pods.max(1))?;
         if options.host_probes {
             // A lane has three pods on a node, and this is a fourth.
             candidates.iter_mut().for_each(|node| node.room = node.room * 3 / 4);
         }
-        let placement = Placement::new(&blueprint, &candidates)?;
+        let placement = Placement::new(&blueprint, &candidates, own_pods)?;
 
         let program = program::choose(options.image.as_deref(), &candidates, assigns_users(&connection).await?);
         let secret = match &options.pull_secret {
@@ -170,6 +174,9 @@ impl ClusterTarget {
         let most = if self.maker.given.is_some() { 1 } else { self.placement.lanes() };
         let lanes = lanes.min(most);
         self.placement.keep(lanes);
+        if self.options.every_node {
+            return lanes;
+        }
         let placement = &self.placement;
         let (probed, beyond) =
             std::mem::take(&mut self.nodes).into_iter().partition(|node| placement.reaches(&node.name));
@@ -184,17 +191,23 @@ impl ClusterTarget {
         if self.maker.given.is_some() { LABELS_OF_GIVEN.to_owned() } else { lane.suffix() }
     }
 
-    fn world(&self, lane: &LaneNames) -> World {
+    fn world(&self, lane: &LaneNames, stand: &Stand) -> World {
         let mut world = self.blueprint.world(&self.label_suffix(lane));
         if self.maker.given.is_some() {
             world.namespaces.clone_from(&self.given);
         }
         world.externals.clear();
         world.nodes.clone_from(&self.nodes);
-        self.placement.place(&mut world, lane.lane);
-        if self.options.host_probes {
-            add_host_probes(&mut world, &lane.suffix(), lane.lane);
+        match stand {
+            Stand::Spread => {
+                self.placement.place(&mut world, lane.lane);
+                if self.options.host_probes {
+                    add_host_probes(&mut world, &lane.suffix(), lane.lane);
+                }
+            }
+            Stand::OnEach(places) => world.stand_on_each(&self.nodes(), places),
         }
+        world.forget_idle_nodes();
         world
     }
 
@@ -250,11 +263,11 @@ impl Target for ClusterTarget {
         heard
     }
 
-    async fn open_lane(&self, names: LaneNames) -> Result<ClusterLane, TargetError> {
+    async fn open_lane(&self, names: LaneNames, stand: Stand) -> Result<ClusterLane, TargetError> {
         // Where pods are slow to start for other reasons than the others beside them, waiting gains nothing.
         let turn = tokio::time::timeout(HEAD_START, Arc::clone(&self.queue).lock_owned()).await;
         let opening = Arc::clone(&self.gate).read_owned().await;
-        let world = self.world(&names);
+        let world = self.world(&names, &stand);
         if names.lane == 0 {
             let watches = foreign::in_cluster(&self.maker.client, &names.run, &world.namespaces, &self.alerts).await;
             *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
@@ -278,7 +291,12 @@ impl Target for ClusterTarget {
             }
             let created = maker.create(world, &names).await?;
             drop(opening);
-            let world = maker.started(created, progress).await?;
+            let laggards = match stand {
+                Stand::Spread => Laggards::Fail,
+                Stand::OnEach(_) => Laggards::LeaveOut,
+            };
+            let (world, left_out) = maker.started(created, laggards, progress).await?;
+            left_out.into_iter().for_each(|node| drop(alerts.send(Alert::LeftOut(node))));
             drop(turn);
             let shared = Arc::new(StdMutex::new(world));
             let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts).await;

@@ -1,10 +1,12 @@
 //! Makes a lane's world: namespaces, what carries the agent, Services, pods; and waits until every pod runs.
 
-use super::errors::{advised, failed, patiently, refused};
+use super::errors::{failed, patiently, refused};
 use super::given::GivenNamespaces;
-use super::names::{self, Tag};
+use super::names::Tag;
 use super::objects::{self, PodStyle, Program};
 use super::program;
+use super::waiting::{Seen, Stuck, Waiting, applied};
+use crate::core::event::Untested;
 use crate::core::model::flow::PodId;
 use crate::core::model::world::{Phase, Pod as ProbePod, Service, World};
 use crate::target::{LaneNames, TargetError};
@@ -13,12 +15,13 @@ use futures_util::stream::{SelectAll, select_all};
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{self as core, ConfigMap, Namespace, Pod};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -26,22 +29,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a world may take: some platforms take 90 s to place a pod.
-const DEADLINE: Duration = Duration::from_secs(180);
+pub(super) const DEADLINE: Duration = Duration::from_secs(180);
 
-/// How long a pod may be without a place. Another lane's pods may still be on their way out.
-const PLACING: Duration = Duration::from_secs(15);
-
-/// Reasons for which a container waits that time does not cure.
-const HOPELESS: [&str; 8] = [
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "CrashLoopBackOff",
-];
+/// What becomes of a world some of whose pods do not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Laggards {
+    /// It cannot be used.
+    Fail,
+    /// The nodes of these pods are left out.
+    LeaveOut,
+}
 
 /// What it takes to make a world.
 #[derive(Clone)]
@@ -86,18 +83,32 @@ impl Maker {
         Ok(())
     }
 
-    /// Waits until every pod of a world runs, and fills in what is then known of it. `progress` hears how many run.
+    /// Waits until every pod of a world runs, and fills in what is then known of it; with the nodes that were left out.
+    /// `progress` hears how many run.
     pub(super) async fn started(
         &self,
         mut world: World,
+        laggards: Laggards,
         progress: impl Fn(usize, usize),
-    ) -> Result<World, TargetError> {
-        for (id, object) in self.running(&world, progress).await? {
-            if let Some(pod) = world.pods.iter_mut().find(|pod| pod.id == id) {
-                read_back(pod, &object);
-            }
+    ) -> Result<(World, Vec<Untested>), TargetError> {
+        let (running, left_out) = self.running(&world, laggards, progress).await?;
+        let idle = world.pods.iter().filter(|pod| left_out.iter().any(|node| node.node == pod.node));
+        try_join_all(idle.map(|pod| self.idle(&world, &pod.id))).await?;
+        world.pods.retain(|pod| running.contains_key(&pod.id));
+        for pod in &mut world.pods {
+            read_back(pod, &running[&pod.id]);
         }
-        Ok(world)
+        Ok((world, left_out))
+    }
+
+    /// Lets a controller want no pod: one that finds no place must not wait for it.
+    async fn idle(&self, world: &World, pod: &PodId) -> Result<(), TargetError> {
+        let step = || format!("telling the ReplicaSet of {pod} to want no pod");
+        let namespace = world.namespace(&pod.namespace).ok_or_else(|| failed(step(), "there is no such namespace"))?;
+        let api = Api::<ReplicaSet>::namespaced(self.client.clone(), &namespace.name);
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(json!({ "spec": { "replicas": 0 } })));
+        let patched = patiently(|| api.patch(&pod.pod, &parameters, &patch)).await;
+        patched.map(drop).map_err(|error| refused(step(), &error))
     }
 
     async fn services(&self, world: &World) -> Result<Vec<(PodId, Service)>, TargetError> {
@@ -157,24 +168,33 @@ impl Maker {
     async fn running(
         &self,
         world: &World,
+        laggards: Laggards,
         progress: impl Fn(usize, usize),
-    ) -> Result<BTreeMap<PodId, Pod>, TargetError> {
+    ) -> Result<(BTreeMap<PodId, Pod>, Vec<Untested>), TargetError> {
         let deadline = Instant::now() + DEADLINE;
         let mut events = self.watch(world);
         let mut waiting = Waiting::new(world);
+        let mut left_out = Vec::new();
         progress(0, world.pods.len());
-        loop {
+        while !waiting.is_over() {
             let until = waiting.patience().map_or(deadline, |patience| patience.min(deadline));
-            match tokio::time::timeout_at(until, events.next()).await {
-                Ok(Some(seen)) => waiting.take(seen)?,
+            let taken = match tokio::time::timeout_at(until, events.next()).await {
+                Ok(Some(seen)) => waiting.take(seen),
                 Ok(None) => return Err(failed("waiting for the probe pods", "the watch has ended")),
-                Err(_) => return Err(waiting.given_up()),
+                Err(_) => waiting.given_up().map_or(Ok(()), Err),
+            };
+            if let Err(Stuck { pod, error }) = taken {
+                let node = world.pod(&pod).map(|pod| pod.node.clone());
+                match (laggards, node) {
+                    (Laggards::LeaveOut, Some(node)) if waiting.leave_out(world, &node) => {
+                        left_out.push(Untested { node, reason: format!("{} failed: {}", error.step, error.cause) });
+                    }
+                    (Laggards::LeaveOut | Laggards::Fail, _) => return Err(*error),
+                }
             }
             progress(waiting.running.len(), world.pods.len());
-            if waiting.running.len() == world.pods.len() {
-                return Ok(waiting.running);
-            }
         }
+        Ok((waiting.running, left_out))
     }
 
     fn watch(&self, world: &World) -> SelectAll<Pin<Box<dyn Stream<Item = Seen> + Send>>> {
@@ -197,165 +217,6 @@ impl Maker {
         }
         select_all(streams)
     }
-}
-
-/// A pod or its controller, with the short name of its namespace.
-enum Seen {
-    Pod(String, Box<Pod>),
-    Set(String, Box<ReplicaSet>),
-}
-
-fn applied<K>(event: Result<Event<K>, watcher::Error>) -> Option<K> {
-    match event {
-        Ok(Event::Apply(object) | Event::InitApply(object)) => Some(object),
-        // Whoever waits has a deadline; the watch begins again by itself.
-        Ok(Event::Delete(_) | Event::Init | Event::InitDone) | Err(_) => None,
-    }
-}
-
-/// Pods that are on their way.
-struct Waiting {
-    running: BTreeMap<PodId, Pod>,
-    /// What keeps each of the others, and since when it has had no place.
-    held_up: BTreeMap<PodId, (String, Option<Instant>)>,
-}
-
-impl Waiting {
-    fn new(world: &World) -> Self {
-        let nothing = || ("it has not been created".to_owned(), None);
-        let held_up = world.pods.iter().map(|pod| (pod.id.clone(), nothing())).collect();
-        Self { running: BTreeMap::new(), held_up }
-    }
-
-    fn take(&mut self, seen: Seen) -> Result<(), TargetError> {
-        match seen {
-            Seen::Set(namespace, set) => match (set.labels().get(names::POD), refusal(&set)) {
-                (Some(pod), Some(cause)) => {
-                    let step = format!("creating the probe pod {namespace}/{pod}");
-                    Err(advised(step, cause, "papertiger needs pods of its own; this cluster refuses them"))
-                }
-                (Some(_) | None, _) => Ok(()),
-            },
-            Seen::Pod(namespace, pod) => {
-                let Some(short) = pod.labels().get(names::POD) else { return Ok(()) };
-                let id = PodId::new(namespace, short);
-                let expected = self.held_up.contains_key(&id) || self.running.contains_key(&id);
-                if !expected || pod.metadata.deletion_timestamp.is_some() {
-                    return Ok(());
-                }
-                match state(&pod) {
-                    State::Running => {
-                        self.held_up.remove(&id);
-                        self.running.insert(id, *pod);
-                    }
-                    State::Waiting(why) => {
-                        self.held_up.insert(id, (why, None));
-                    }
-                    State::Unplaced(why) => {
-                        let since = self.held_up.get(&id).and_then(|(_, since)| *since);
-                        self.held_up.insert(id, (why, Some(since.unwrap_or_else(Instant::now))));
-                    }
-                    State::Hopeless(why) => {
-                        let step = format!("starting the probe pod {id} ({}/{})", namespace_of(&pod), pod.name_any());
-                        return Err(failed(step, why));
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Until when the pod without a place that has waited longest may wait.
-    fn patience(&self) -> Option<Instant> {
-        self.held_up.values().filter_map(|(_, since)| *since).min().map(|since| since + PLACING)
-    }
-
-    fn given_up(&self) -> TargetError {
-        let unplaced = self.held_up.iter().find(|(_, (_, since))| since.is_some());
-        match unplaced.or_else(|| self.held_up.iter().next()) {
-            Some((id, (why, Some(_)))) => {
-                let hint = "make room, or choose other nodes with --nodes; pods are not left pending, so that no node is bought for them";
-                advised(format!("finding a place for the probe pod {id}"), why, hint)
-            }
-            Some((id, (why, None))) => {
-                let step = format!(
-                    "waiting for {} of {} probe pods",
-                    self.held_up.len(),
-                    self.held_up.len() + self.running.len()
-                );
-                failed(step, format!("{id} does not run after {} s: {why}", DEADLINE.as_secs()))
-            }
-            None => failed("waiting for the probe pods", "the watch has ended"),
-        }
-    }
-}
-
-fn namespace_of(pod: &Pod) -> String {
-    pod.namespace().unwrap_or_default()
-}
-
-/// Where a pod is on its way.
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    Running,
-    Waiting(String),
-    Unplaced(String),
-    Hopeless(String),
-}
-
-/// Whether a probe pod runs.
-pub(super) fn is_running(pod: &Pod) -> bool {
-    state(pod) == State::Running
-}
-
-fn state(pod: &Pod) -> State {
-    let Some(status) = &pod.status else { return State::Waiting("it was just created".to_owned()) };
-    let said = |reason: &Option<String>, message: &Option<String>| {
-        let parts = [reason.as_deref(), message.as_deref()].into_iter().flatten().filter(|part| !part.is_empty());
-        parts.collect::<Vec<_>>().join(": ")
-    };
-    if let Some("Failed" | "Succeeded") = status.phase.as_deref() {
-        let why = said(&status.reason, &status.message);
-        return State::Hopeless(if why.is_empty() { "it has ended".to_owned() } else { why });
-    }
-    let unplaced = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
-    if let Some(condition) = unplaced {
-        return State::Unplaced(said(&condition.reason, &condition.message));
-    }
-    let Some(container) = status.container_statuses.iter().flatten().find(|c| c.name == names::CONTAINER) else {
-        return State::Waiting("its containers have not been created".to_owned());
-    };
-    let state = container.state.clone().unwrap_or_default();
-    if let Some(waiting) = state.waiting {
-        let why = said(&waiting.reason, &waiting.message);
-        return match waiting.reason.as_deref() {
-            Some(reason) if HOPELESS.contains(&reason) => State::Hopeless(why),
-            Some(_) | None => State::Waiting(why),
-        };
-    }
-    if let Some(ended) = state.terminated {
-        let why = said(&ended.reason, &ended.message);
-        return State::Hopeless(format!("its agent ended with code {}: {why}", ended.exit_code));
-    }
-    let has_address = status.pod_ips.iter().flatten().next().is_some();
-    if state.running.is_some() && has_address {
-        State::Running
-    } else {
-        State::Waiting("it has no address yet".to_owned())
-    }
-}
-
-/// Why the controller cannot create its pod, where only a change of the cluster helps.
-fn refusal(set: &ReplicaSet) -> Option<String> {
-    let conditions = set.status.as_ref()?.conditions.as_ref()?;
-    let failure = conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
-    let message = failure.message.clone().unwrap_or_default();
-    // A namespace is a moment old, and its service account comes a moment later: the controller tries again.
-    (!message.contains("error looking up service account")).then_some(message)
 }
 
 /// Fills in what only the cluster knows.

@@ -51,8 +51,12 @@ impl FromStr for NodeChoice {
 }
 
 impl NodeChoice {
-    /// The nodes that are probed, and those that are not with the reason.
-    pub(super) fn choose(&self, survey: Survey) -> Result<(Vec<Candidate>, Vec<Untested>), TargetError> {
+    /// The nodes that are probed, and those that are not with the reason. Each needs room for so many pods.
+    pub(super) fn choose(
+        &self,
+        survey: Survey,
+        needed: usize,
+    ) -> Result<(Vec<Candidate>, Vec<Untested>), TargetError> {
         let Survey { mut candidates, mut untested } = survey;
         let mut leave = |candidates: &mut Vec<Candidate>, keep: &dyn Fn(usize, &Candidate) -> bool, why: &str| {
             let (kept, left): (Vec<_>, Vec<_>) =
@@ -60,6 +64,8 @@ impl NodeChoice {
             *candidates = kept.into_iter().map(|(_, node)| node).collect();
             untested.extend(left.into_iter().map(|(_, node)| Untested { node: node.name, reason: why.to_owned() }));
         };
+        let cramped = format!("it has no room for {needed} more pods");
+        leave(&mut candidates, &|_, node| node.room >= needed, &cramped);
         match self {
             Self::All => {}
             Self::Count(count) => leave(&mut candidates, &|index, _| index < *count, "--nodes asks for fewer"),
@@ -103,14 +109,24 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// Plans lanes until the room is used up, all but one lane's: a lane that is replaced leaves late.
-    pub(super) fn new(blueprint: &Blueprint, nodes: &[Candidate]) -> Result<Self, TargetError> {
-        let mut room: BTreeMap<&str, usize> = nodes.iter().map(|node| (node.name.as_str(), node.room)).collect();
-        let mut lanes = Vec::new();
-        while lanes.len() <= MOST_LANES
-            && let Some(lane) = next(blueprint, nodes, lanes.len(), &mut room)
-        {
-            lanes.push(lane);
+    /// Plans lanes until the room is used up, all but one lane's: a lane that is replaced leaves late. Room for so many pods
+    /// on each node is left for those that stand on every node, unless there is room for one lane alone: then they come
+    /// after it.
+    pub(super) fn new(blueprint: &Blueprint, nodes: &[Candidate], left: usize) -> Result<Self, TargetError> {
+        let plan = |left: usize, most: usize| {
+            let room = |node: &Candidate| node.room.saturating_sub(left);
+            let mut room: BTreeMap<&str, usize> = nodes.iter().map(|node| (node.name.as_str(), room(node))).collect();
+            let mut lanes = Vec::new();
+            while lanes.len() < most
+                && let Some(lane) = next(blueprint, nodes, lanes.len(), &mut room)
+            {
+                lanes.push(lane);
+            }
+            lanes
+        };
+        let mut lanes = plan(left, MOST_LANES + 1);
+        if lanes.is_empty() {
+            lanes = plan(0, 1);
         }
         if lanes.is_empty() {
             let wanted = blueprint.pod_ids().count();
@@ -195,7 +211,7 @@ mod tests {
     }
 
     fn place(rooms: &[usize]) -> Result<Placement, TargetError> {
-        Placement::new(&Blueprint::embedded(), &nodes(rooms))
+        Placement::new(&Blueprint::embedded(), &nodes(rooms), 0)
     }
 
     #[test]
@@ -203,6 +219,14 @@ mod tests {
         for (rooms, lanes) in [(&[9][..], 1), (&[18], 1), (&[27], 2), (&[5, 4], 1), (&[100, 0], 10), (&[200, 200], 32)]
         {
             assert_eq!(place(rooms).unwrap().lanes(), lanes, "{rooms:?}");
+        }
+    }
+
+    #[test]
+    fn room_is_left_on_each_node_where_there_is_more_than_one_lane_needs() {
+        for (rooms, left, lanes) in [(&[27][..], 2, 1), (&[29], 2, 2), (&[9], 2, 1), (&[20, 20], 2, 3)] {
+            let placement = Placement::new(&Blueprint::embedded(), &nodes(rooms), left).unwrap();
+            assert_eq!(placement.lanes(), lanes, "{rooms:?}");
         }
     }
 
@@ -239,7 +263,7 @@ mod tests {
         };
         let names = |choice: &str| {
             let (chosen, untested) =
-                choice.parse::<NodeChoice>().unwrap().choose(survey()).map_err(|e| e.to_string())?;
+                choice.parse::<NodeChoice>().unwrap().choose(survey(), 1).map_err(|e| e.to_string())?;
             Ok::<_, String>((chosen.into_iter().map(|node| node.name).collect::<Vec<_>>(), untested.len()))
         };
         assert_eq!(names("all").unwrap().0, ["n1", "n2", "n3"]);

@@ -27,7 +27,7 @@ pub use netns::Netns;
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::flow::Path;
 use crate::core::model::world::World;
-use crate::target::{LaneNames, Target, TargetError, Tracking};
+use crate::target::{LaneNames, Stand, Target, TargetError, Tracking};
 use parts::{Lanes, Parts};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -167,12 +167,12 @@ impl Target for LabTarget {
         self.shared.tracking
     }
 
-    async fn open_lane(&self, names: LaneNames) -> Result<LabLane, TargetError> {
+    async fn open_lane(&self, names: LaneNames, stand: Stand) -> Result<LabLane, TargetError> {
         // Close waits for this guard, so that it also finds lanes whose opening nobody waits for any more.
         let opening = self.shared.lanes.opening().await;
         let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
         let opened = tokio::task::spawn_blocking(move || {
-            let (parts, world) = Parts::build(&shared, &names, &runtime)?;
+            let (parts, world) = Parts::build(&shared, &names, &stand, &runtime)?;
             let key = shared.lanes.add(parts);
             drop(opening);
             Ok(LabLane::new(shared, key, names, world))

@@ -11,7 +11,7 @@ use crate::core::fault::Fault;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::{self, Pod, Service, World};
 use crate::core::wire::ToAgent;
-use crate::target::{LaneNames, TargetError, identity};
+use crate::target::{LaneNames, Stand, TargetError, identity};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -91,10 +91,18 @@ impl Parts {
     pub(super) fn build(
         shared: &Arc<Shared>,
         names: &LaneNames,
+        stand: &Stand,
         runtime: &Handle,
     ) -> Result<(Self, World), TargetError> {
         let mut world = (shared.options.world)(&names.suffix());
-        let key = place(&mut world, shared, names)?;
+        if let Stand::OnEach(places) = stand {
+            let nodes: Vec<String> = shared.topology.nodes.iter().map(|node| node.name.clone()).collect();
+            world.stand_on_each(&nodes, places);
+        }
+        let key = place(&mut world, shared)?;
+        if shared.options.host_probes && *stand == Stand::Spread {
+            add_host_probes(&mut world, &names.suffix(), names.lane);
+        }
         let mut parts = Self { key, hosts: BTreeMap::new(), links: BTreeMap::new(), cables: 0, engine: None };
         for pod in world.pods.iter().filter(|pod| !pod.host_network) {
             parts.new_link(&pod.id);
@@ -116,12 +124,15 @@ impl Parts {
         }
         connect_pods(shared, key, &world.pods, &parts.hosts, &parts.links)?;
         start_agents(shared, &mut parts.hosts, names, &Plans::new(), runtime)?;
-        if has(&shared.options.faults, Fault::DeadReceiver) {
-            host::deafen(parts.host(&services::victim())?)?;
-        }
-        if has(&shared.options.faults, Fault::WrongIdentity) {
-            parts.host(&services::victim())?;
-            parts.host(&services::impostor())?;
+        // Whoever has something wrong with him may have no place in a lane that stands on each node.
+        if *stand == Stand::Spread {
+            if has(&shared.options.faults, Fault::DeadReceiver) {
+                host::deafen(parts.host(&services::victim())?)?;
+            }
+            if has(&shared.options.faults, Fault::WrongIdentity) {
+                parts.host(&services::victim())?;
+                parts.host(&services::impostor())?;
+            }
         }
         load_services(shared, key, &world)?;
         let (topology, table) = (Arc::clone(&shared.topology), policies_table(key));
@@ -170,7 +181,7 @@ impl Parts {
 }
 
 /// Gives everything in a world its node, addresses and Services. Returns the lane's key.
-fn place(world: &mut World, shared: &Shared, names: &LaneNames) -> Result<u32, TargetError> {
+fn place(world: &mut World, shared: &Shared) -> Result<u32, TargetError> {
     let nodes = &shared.topology.nodes;
     let mut given = lock(&shared.lanes.given);
     let outside = given.addresses.outside()?;
@@ -183,18 +194,17 @@ fn place(world: &mut World, shared: &Shared, names: &LaneNames) -> Result<u32, T
     let ids: Vec<String> = world.namespaces.iter().map(|namespace| namespace.id.clone()).collect();
     let mut within: BTreeMap<String, usize> = BTreeMap::new();
     for pod in &mut world.pods {
-        // Shifted by one from namespace to namespace, so that each has pods on every node and no node only the same ones.
-        let shift = ids.iter().position(|id| *id == pod.id.namespace).unwrap_or(0);
-        let index = within.entry(pod.id.namespace.clone()).or_default();
-        let node: &Node = &nodes[(shift + *index) % nodes.len()];
-        *index += 1;
+        let node: &Node = nodes.iter().find(|node| node.name == pod.node).unwrap_or_else(|| {
+            // Shifted by one from namespace to namespace, so that each has pods on every node and no node only the same ones.
+            let shift = ids.iter().position(|id| *id == pod.id.namespace).unwrap_or(0);
+            let index = within.entry(pod.id.namespace.clone()).or_default();
+            *index += 1;
+            &nodes[(shift + *index - 1) % nodes.len()]
+        });
         pod.node.clone_from(&node.name);
         pod.addresses = given.addresses.pod(node.number)?.to_vec();
         let addresses = given.addresses.service()?.to_vec();
         pod.service = Some(Service { name: pod.name.clone(), addresses });
-    }
-    if shared.options.host_probes {
-        add_host_probes(world, &names.suffix(), names.lane);
     }
     Ok(given.keys)
 }

@@ -23,7 +23,7 @@ const SLOW: Duration = Duration::from_secs(2);
 /// What a simulated network is like.
 #[derive(Clone, Debug)]
 pub struct SimOptions {
-    /// How many nodes (1 to 250).
+    /// How many nodes (1 to 2,000).
     pub nodes: usize,
     /// The IP families that its pods have.
     pub families: Vec<Family>,

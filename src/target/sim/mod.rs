@@ -17,7 +17,7 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
 use crate::core::wire::ToAgent;
-use crate::target::{Alert, Dial, Lane, LaneNames, Stream, Target, TargetError};
+use crate::target::{Alert, Dial, Lane, LaneNames, Stand, Stream, Target, TargetError};
 use agents::Agents;
 use engine::Engine;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,13 +77,17 @@ impl Target for SimTarget {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    async fn open_lane(&self, names: LaneNames) -> Result<SimLane, TargetError> {
+    async fn open_lane(&self, names: LaneNames, stand: Stand) -> Result<SimLane, TargetError> {
         let mut world = Blueprint::embedded().world(&names.suffix());
+        if let Stand::OnEach(places) = &stand {
+            world.stand_on_each(&self.nodes(), places);
+        }
         furnish(&mut world, &self.nodes());
-        if self.options.host_probes {
+        if self.options.host_probes && stand == Stand::Spread {
             add_host_probes(&mut world, &names.suffix(), names.lane);
         }
         self.options.bare(&mut world);
+        world.forget_idle_nodes();
         let engine = Arc::new(Engine::new(world.clone(), &self.options, names.lane));
         let mut events = JoinSet::new();
         for intrusion in self.options.intrusions.iter().filter(|intrusion| intrusion.lane == Some(names.lane)) {

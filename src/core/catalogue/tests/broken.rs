@@ -81,7 +81,7 @@ fn keys_that_are_wrong() {
         @"
         broken.yaml:5:3: case a-case: step: unknown field `step`, did you mean `steps`?
 
-        broken.yaml:5:3: case a-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, on-request
+        broken.yaml:5:3: case a-case: colour: unknown field `colour`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, every-node, on-request
 
         broken.yaml:5:3: case a-case: title: the key `title` is there twice
 
@@ -309,7 +309,7 @@ fn everything_wrong_is_said_at_once() {
         @"
         broken.yaml:12:16: case a-case: steps[1].delete[0]: there is no policy `x/q` to delete: name one that exists at this step (x/p)
         broken.yaml:13:17: case a-case: steps[2].relabel.pod: unknown pod `x/d`, expected one of x/a, x/b, x/c, y/a, y/b, y/c, z/a, z/b, z/c
-        broken.yaml:2:3: case b: titel: unknown field `titel`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, on-request
+        broken.yaml:2:3: case b: titel: unknown field `titel`, expected one of id, title, profile, covers, also-known-as, note, protocols, labels, steps, masked, property, requires, canary, stopwatch, every-node, on-request
         "
     );
 }
@@ -340,6 +340,35 @@ fn what_cannot_be_recreated() {
         broken.yaml:13:16: case a-case: steps[2].delete[0]: there is no policy `x/p` to delete: none exists at this step
 
         broken.yaml:13:7: case a-case: steps[1].recreate: what is recreated gets other addresses, so that no policy of the case may have an `ipBlock`
+        "
+    );
+}
+
+#[test]
+fn what_cannot_be_done_on_every_node() {
+    let head = "  every-node: true\n";
+    let policy = "    - apply:\n".to_owned() + POLICY;
+    insta::assert_snapshot!(
+        all(&[
+            case(&format!("{head}  canary: true\n  steps:\n{policy}")),
+            case(&format!("{head}  steps:\n{policy}    - relabel: {{pod: x/a, add: {{k: v}}}}\n")),
+            case(&format!("{head}  steps:\n{policy}    - recreate: {{pod: x/a}}\n")),
+            case(&format!("{head}  labels:\n    x/a: {{k: v}}\n  steps:\n{policy}")),
+            case(&format!("{head}  steps:\n{}", policy.replace("namespace: x", "namespace: z"))),
+            case(&format!("{head}  steps:\n{policy}            egress:\n              - to: [{{ipBlock: {{cidr: 0.0.0.0/0}}}}]\n")),
+        ]),
+        @"
+        broken.yaml:5:3: case a-case: every-node: a case of every node is scored and nothing besides: it is no canary, has no stopwatch and no property
+
+        broken.yaml:5:3: case a-case: every-node: a case of every node changes policies alone: its pods are others than those of other cases
+
+        broken.yaml:5:3: case a-case: every-node: a case of every node changes policies alone: its pods are others than those of other cases
+
+        broken.yaml:5:3: case a-case: every-node: a case of every node changes policies alone: its pods are others than those of other cases
+
+        broken.yaml:5:3: case a-case: every-node: a case of every node has policies in the namespace x alone, and no `ipBlock`
+
+        broken.yaml:5:3: case a-case: every-node: a case of every node has policies in the namespace x alone, and no `ipBlock`
         "
     );
 }
