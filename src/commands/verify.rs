@@ -17,12 +17,14 @@ const GRACE: Duration = Duration::from_secs(10 * 60);
 /// then would not be missed sooner.
 const CANARY: Duration = Duration::from_secs(35);
 
+const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
+
 /// More lanes than this only make each other wait: what bounds a run is the engine's convergence and the hold.
 const MOST_LANES: usize = 4;
 
 pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let VerifySettings { run, access, nodes, tolerate, image, pull_secret, namespaces, keep, dry_run } = settings;
-    let (timeout, profile, host_probes) = (run.timeout, run.profile, run.host_probes);
+    let (timeout, profile, host_probes, seed) = (run.timeout, run.profile, run.host_probes, run.seed);
     let Prepared { mut job, gate, outputs, lanes } = prepare(run, Vec::new())?;
     let now = Timestamp::now().round(jiff::Unit::Second)?;
     let options = ClusterOptions {
@@ -36,6 +38,8 @@ pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
         keep,
         host_probes,
         every_node: job.cases.iter().any(|case| case.every_node),
+        // Where --nodes asks for some, others have their turn every day.
+        turn: seed.unwrap_or_else(|| u64::try_from(now.as_second() / SECONDS_OF_A_DAY).unwrap_or(0)),
     };
     // With -v progress says the same.
     let says_first = !outputs.quiet && outputs.verbose == 0;

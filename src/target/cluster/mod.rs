@@ -82,6 +82,8 @@ pub struct ClusterOptions {
     pub host_probes: bool,
     /// Whether some case is of every node: then each has two pods of its own.
     pub every_node: bool,
+    /// Whose turn it is where fewer nodes are wanted than there are: 0 takes the first, 1 those after them, and so on.
+    pub turn: u64,
 }
 
 /// A cluster.
@@ -125,7 +127,7 @@ impl ClusterTarget {
         let runs_on = |arch: &str| options.image.is_some() || program::executable(arch).is_some();
         let survey = Survey::of(&nodes.items, &pods, &tolerations, runs_on);
         let own_pods = if options.every_node { PODS_ON_EACH } else { 0 };
-        let (mut candidates, untested) = options.nodes.choose(survey, own_pods.max(1))?;
+        let (mut candidates, untested) = options.nodes.choose(survey, options.turn, own_pods.max(1))?;
         if options.host_probes {
             // A lane has three pods on a node, and this is a fourth.
             candidates.iter_mut().for_each(|node| node.room = node.room * 3 / 4);

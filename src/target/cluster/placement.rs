@@ -51,10 +51,12 @@ impl FromStr for NodeChoice {
 }
 
 impl NodeChoice {
-    /// The nodes that are probed, and those that are not with the reason. Each needs room for so many pods.
+    /// The nodes that are probed, and those that are not with the reason. Each needs room for so many pods; where fewer are
+    /// wanted than there are, `turn` says whose turn it is.
     pub(super) fn choose(
         &self,
         survey: Survey,
+        turn: u64,
         needed: usize,
     ) -> Result<(Vec<Candidate>, Vec<Untested>), TargetError> {
         let Survey { mut candidates, mut untested } = survey;
@@ -68,7 +70,12 @@ impl NodeChoice {
         leave(&mut candidates, &|_, node| node.room >= needed, &cramped);
         match self {
             Self::All => {}
-            Self::Count(count) => leave(&mut candidates, &|index, _| index < *count, "--nodes asks for fewer"),
+            Self::Count(count) => {
+                let all = candidates.len();
+                let is_its_turn = |index: usize| (index + all - first_in_turn(turn, *count, all)) % all < *count;
+                let why = format!("--nodes asks for {count}, and it is the turn of others");
+                leave(&mut candidates, &|index, _| is_its_turn(index), &why);
+            }
             Self::Named(names) => {
                 leave(&mut candidates, &|_, node| names.contains(&node.name), "--nodes does not name it");
                 let known = |name: &String| {
@@ -89,6 +96,12 @@ impl NodeChoice {
         }
         Ok((candidates, untested))
     }
+}
+
+/// Where the nodes begin whose turn it is: after as many turns as it takes, all of them had theirs.
+fn first_in_turn(turn: u64, count: usize, all: usize) -> usize {
+    // No more than `all`, so that the cast keeps the number.
+    (u128::from(turn) * count as u128 % all.max(1) as u128) as usize
 }
 
 impl fmt::Display for NodeChoice {
@@ -263,7 +276,7 @@ mod tests {
         };
         let names = |choice: &str| {
             let (chosen, untested) =
-                choice.parse::<NodeChoice>().unwrap().choose(survey(), 1).map_err(|e| e.to_string())?;
+                choice.parse::<NodeChoice>().unwrap().choose(survey(), 0, 1).map_err(|e| e.to_string())?;
             Ok::<_, String>((chosen.into_iter().map(|node| node.name).collect::<Vec<_>>(), untested.len()))
         };
         assert_eq!(names("all").unwrap().0, ["n1", "n2", "n3"]);
@@ -275,5 +288,27 @@ mod tests {
         for wrong in ["0", "", "n1,,n2"] {
             assert!(wrong.parse::<NodeChoice>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn every_node_has_its_turn_and_needs_room() {
+        let chosen = |choice: &NodeChoice, turn, needed| {
+            let survey = Survey { candidates: nodes(&[9, 1, 9, 9, 9]), untested: Vec::new() };
+            let (chosen, untested) = choice.choose(survey, turn, needed).unwrap();
+            let names = chosen.into_iter().map(|node| node.name).collect::<Vec<_>>().join(" ");
+            (names, untested.into_iter().map(|node| node.reason).collect::<BTreeSet<_>>())
+        };
+        let two = NodeChoice::Count(2);
+        let turns: Vec<String> = (0..3).map(|turn| chosen(&two, turn, 1).0).collect();
+        assert_eq!(turns, ["n1 n2", "n3 n4", "n1 n5"]);
+        assert_eq!(chosen(&two, u64::MAX, 1).0.split(' ').count(), 2);
+        let why = BTreeSet::from(["--nodes asks for 2, and it is the turn of others".to_owned()]);
+        assert_eq!(chosen(&two, 0, 1).1, why);
+        assert_eq!(chosen(&NodeChoice::Count(9), 3, 1).0, "n1 n2 n3 n4 n5");
+        let (names, why) = chosen(&NodeChoice::All, 0, 2);
+        assert_eq!(
+            (names.as_str(), why),
+            ("n1 n3 n4 n5", BTreeSet::from(["it has no room for 2 more pods".to_owned()]))
+        );
     }
 }
