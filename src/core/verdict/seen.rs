@@ -112,14 +112,15 @@ impl<'a> Attempts<'a> {
         self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through).map(|streak| streak.count).sum()
     }
 
-    /// What was lost since the flow came up. Failures that began before its first success, more than loss explains, are no
-    /// loss: it was not there yet.
+    /// What was lost since the flow came up. Failures that began before its first success are no loss where they were more
+    /// than loss explains, or where nothing was lost since: it was not there yet.
     pub fn loss(self) -> Loss {
         let up_us = self.through().map(|streak| streak.first_us).min().unwrap_or(0);
         let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through && streak.last_us < up_us;
         let before: u32 = self.streaks.iter().filter(failed).map(|streak| streak.count).sum();
-        let before = if before >= HARDLY_LOSS { before } else { 0 };
-        Loss { attempts: self.count() - before, failed: self.failed() - before }
+        let since = Loss { attempts: self.count() - before, failed: self.failed() - before };
+        let was_not_there = before >= HARDLY_LOSS || (since.failed == 0 && since.attempts >= LOSS_SAMPLE);
+        if was_not_there { since } else { Loss { attempts: self.count(), failed: self.failed() } }
     }
 
     /// When traffic first got through.
@@ -331,6 +332,8 @@ mod tests {
         assert_eq!(loss(vec![timed_out(3, 0, 100), connected(2, 400, 500), timed_out(2, 200, 300)]), (2, 0));
         assert_eq!(loss(vec![timed_out(3, 0, 100), connected(2, 400, 500), timed_out(2, 600, 700)]), (4, 2));
         assert_eq!(loss(vec![timed_out(2, 0, 100), connected(3, 400, 500)]), (5, 2), "that may be loss");
+        assert_eq!(loss(vec![timed_out(2, 0, 100), connected(5, 400, 900)]), (5, 0), "five in a row since");
+        assert_eq!(loss(vec![timed_out(2, 0, 100), connected(9, 400, 900), timed_out(1, 600, 600)]), (12, 3));
         assert_eq!(loss(vec![timed_out(9, 0, 900)]), (9, 9));
     }
 
