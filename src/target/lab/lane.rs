@@ -1,7 +1,7 @@
 //! Lanes of the lab, as the runner sees them.
 
 use super::agent::Agent;
-use super::engine::Engine;
+use super::engine::{Engine, Load};
 use super::host::Host;
 use super::netns::Netns;
 use super::parts::Plans;
@@ -14,6 +14,7 @@ use crate::core::wire::ToAgent;
 use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// A lane of the lab.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ impl LabLane {
         let settled = self.engine(Engine::settle)?;
         settled.await.map_err(|_| failed("waiting for the policy engine", "it has ended"))?;
         self.engine(Engine::check)
+    }
+
+    /// When the policy engine loads rules, the last time and every time from now on. Nobody who probes a network has such an
+    /// oracle either.
+    pub fn loads(&self) -> Result<watch::Receiver<Option<Load>>, TargetError> {
+        self.engine(|engine| Ok(engine.loads()))
     }
 
     fn engine<T>(&self, work: impl FnOnce(&Engine) -> Result<T, TargetError>) -> Result<T, TargetError> {

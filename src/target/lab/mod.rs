@@ -20,6 +20,7 @@ mod services;
 mod topology;
 
 pub use addresses::MAX_NODES;
+pub use engine::Load;
 pub use enter::enter;
 pub use lane::LabLane;
 pub use netns::Netns;

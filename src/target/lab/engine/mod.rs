@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use view::View;
@@ -56,7 +56,17 @@ pub(super) struct Newcomer {
 pub(super) struct Engine {
     orders: mpsc::UnboundedSender<Order>,
     failure: Arc<Mutex<Option<TargetError>>>,
+    loaded: watch::Sender<Option<Load>>,
     task: JoinHandle<()>,
+}
+
+/// When an engine loaded rules on all nodes: they came into force between these two.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// When it set about it.
+    pub began: Instant,
+    /// When the last node had them.
+    pub ended: Instant,
 }
 
 impl Engine {
@@ -78,8 +88,10 @@ impl Engine {
         let deciders: Vec<Decider> = deciders.collect();
         let failure = Arc::new(Mutex::new(None));
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = runtime.spawn(work(topology, deciders, inbox, Arc::clone(&failure)));
-        Self { orders, failure, task }
+        let (loaded, _) = watch::channel(None);
+        let work = Work { topology, deciders, failure: Arc::clone(&failure), loaded: loaded.clone() };
+        let task = runtime.spawn(work.run(inbox));
+        Self { orders, failure, loaded, task }
     }
 
     /// Tells the engine of a change. Fails when it could not act on an earlier one.
@@ -104,6 +116,11 @@ impl Engine {
         let (sender, receiver) = oneshot::channel();
         self.send(Order::Settle(sender))?;
         Ok(receiver)
+    }
+
+    /// When it has loaded rules: the last time, and every time from now on.
+    pub(super) fn loads(&self) -> watch::Receiver<Option<Load>> {
+        self.loaded.subscribe()
     }
 
     fn send(&self, order: Order) -> Result<(), TargetError> {
@@ -213,63 +230,73 @@ impl Decider {
     }
 }
 
-async fn work(
+/// What an engine works with.
+struct Work {
     topology: Arc<Topology>,
-    mut deciders: Vec<Decider>,
-    mut inbox: mpsc::UnboundedReceiver<Order>,
+    deciders: Vec<Decider>,
     failure: Arc<Mutex<Option<TargetError>>>,
-) {
-    let mut settling: Vec<oneshot::Sender<()>> = Vec::new();
-    loop {
-        load(&topology, &mut deciders, &failure).await;
-        for settled in settling.drain(..) {
-            // Whoever asked may have stopped waiting.
-            let _unheard = settled.send(());
-        }
-        let due = deciders.iter().filter_map(Decider::due).min();
-        let wake = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        let mut order = tokio::select! {
-            order = inbox.recv() => match order {
-                Some(order) => Some(order),
-                None => return,
-            },
-            () = wake => None,
-        };
-        let now = Instant::now();
-        // What was ordered meanwhile goes into the same load.
-        while let Some(next) = order.take().or_else(|| inbox.try_recv().ok()) {
-            match next {
-                Order::Change(change) => deciders.iter_mut().for_each(|decider| decider.tell(&change, now)),
-                Order::Meet(newcomers, late) => {
-                    deciders.iter_mut().for_each(|decider| decider.meet(&newcomers, now + late));
-                }
-                Order::Settle(settled) => settling.push(settled),
-            }
-        }
-        deciders.iter_mut().for_each(|decider| decider.advance(now));
-    }
+    loaded: watch::Sender<Option<Load>>,
 }
 
-/// Loads what has changed, on all nodes at once.
-async fn load(topology: &Arc<Topology>, deciders: &mut [Decider], failure: &Mutex<Option<TargetError>>) {
-    let mut loads = Vec::new();
-    for (index, decider) in deciders.iter_mut().enumerate() {
-        if let Some(rules) = decider.rules() {
-            let topology = Arc::clone(topology);
-            loads.push((index, tokio::task::spawn_blocking(move || topology.nodes[index].load(&rules))));
+impl Work {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        let mut settling: Vec<oneshot::Sender<()>> = Vec::new();
+        loop {
+            self.load().await;
+            for settled in settling.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _unheard = settled.send(());
+            }
+            let due = self.deciders.iter().filter_map(Decider::due).min();
+            let wake = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let mut order = tokio::select! {
+                order = inbox.recv() => match order {
+                    Some(order) => Some(order),
+                    None => return,
+                },
+                () = wake => None,
+            };
+            let now = Instant::now();
+            // What was ordered meanwhile goes into the same load.
+            while let Some(next) = order.take().or_else(|| inbox.try_recv().ok()) {
+                match next {
+                    Order::Change(change) => self.deciders.iter_mut().for_each(|decider| decider.tell(&change, now)),
+                    Order::Meet(newcomers, late) => {
+                        self.deciders.iter_mut().for_each(|decider| decider.meet(&newcomers, now + late));
+                    }
+                    Order::Settle(settled) => settling.push(settled),
+                }
+            }
+            self.deciders.iter_mut().for_each(|decider| decider.advance(now));
         }
     }
-    for (index, load) in loads {
-        let result = load.await.unwrap_or_else(|error| Err(failed("loading packet-filter rules", error)));
-        if let Err(error) = result {
-            // The same rules shall be tried again with the next change.
-            deciders[index].loaded.clear();
-            *lock(failure) = Some(error);
+
+    /// Loads what has changed, on all nodes at once.
+    async fn load(&mut self) {
+        let began = Instant::now();
+        let mut loads = Vec::new();
+        for (index, decider) in self.deciders.iter_mut().enumerate() {
+            if let Some(rules) = decider.rules() {
+                let topology = Arc::clone(&self.topology);
+                loads.push((index, tokio::task::spawn_blocking(move || topology.nodes[index].load(&rules))));
+            }
         }
+        if loads.is_empty() {
+            return;
+        }
+        for (index, load) in loads {
+            let result = load.await.unwrap_or_else(|error| Err(failed("loading packet-filter rules", error)));
+            if let Err(error) = result {
+                // The same rules shall be tried again with the next change.
+                self.deciders[index].loaded.clear();
+                *lock(&self.failure) = Some(error);
+            }
+        }
+        self.loaded.send_replace(Some(Load { began, ended: Instant::now() }));
     }
 }
