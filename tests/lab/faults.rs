@@ -26,6 +26,9 @@ pub(crate) fn all(runtime: &Runtime, test: &mut dyn FnMut(&str, &dyn Fn() -> Res
         "path=pod-ip",
         "placement=same-node",
         "placement=cross-node",
+        "node=n1+family=ipv6",
+        "within=n1+path=cluster-ip",
+        "node=n1+protocol=udp+path=pod-ip",
     ] {
         test(&format!("fault-scope-{scope}"), &|| runtime.block_on(scoped(scope)));
     }
@@ -308,6 +311,9 @@ async fn shows(witness: &Witness) -> Result {
 }
 
 fn in_scope(scope: &str, flow: &Flow, world: &World) -> bool {
+    if let Some((one, other)) = scope.split_once('+') {
+        return in_scope(one, flow, world) && in_scope(other, flow, world);
+    }
     let nodes = (world.node_of(&flow.from), world.node_of(&flow.to));
     match scope {
         "node=n1" => nodes.1 == Some("n1"),
@@ -395,6 +401,8 @@ fn refusals() -> Result {
         ("no-engine@path=node-port", "is no scope"),
         ("dead-receiver@family=ipv6", "cannot be limited"),
         ("packet-loss@placement=same-node", "cannot be limited"),
+        ("packet-loss@node=n1+path=pod-ip", "cannot be limited to path=pod-ip"),
+        ("no-engine@family=ipv6+node=n9", "n1, n2"),
     ] {
         let error = lab(&[fault]).err().ok_or_else(|| format!("{fault} was taken"))?.to_string();
         if !error.contains(word) {

@@ -250,6 +250,8 @@ pub enum Scope {
     Path(Path),
     /// Flows within a node, or between two.
     Placement(Placement),
+    /// What is in the one and in the other.
+    Both(Box<Self>, Box<Self>),
 }
 
 impl Scope {
@@ -271,6 +273,19 @@ impl Scope {
     pub fn parts<N: Into<String>>(nodes: impl IntoIterator<Item = N>) -> impl Iterator<Item = Self> {
         Self::CLOSED.into_iter().chain(nodes.into_iter().map(|node| Self::Node(node.into())))
     }
+
+    /// The scopes that this one is the overlap of; itself where it is none.
+    pub fn overlapping(&self) -> Vec<&Self> {
+        match self {
+            Self::Both(one, other) => [one.overlapping(), other.overlapping()].concat(),
+            Self::Node(_)
+            | Self::Within(_)
+            | Self::Family(_)
+            | Self::Protocol(_)
+            | Self::Path(_)
+            | Self::Placement(_) => vec![self],
+        }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -290,6 +305,7 @@ impl fmt::Display for Scope {
             Self::Placement(Placement::SameNode) => f.write_str("placement=same-node"),
             Self::Placement(Placement::CrossNode) => f.write_str("placement=cross-node"),
             Self::Placement(Placement::Outside) => f.write_str("placement=outside"),
+            Self::Both(one, other) => write!(f, "{one}+{other}"),
         }
     }
 }
@@ -298,6 +314,9 @@ impl FromStr for Scope {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((one, other)) = text.split_once('+') {
+            return Ok(Self::Both(Box::new(one.parse()?), Box::new(other.parse()?)));
+        }
         let named = |key: &str| text.strip_prefix(key).filter(|name| !name.is_empty()).map(str::to_owned);
         if let Some(name) = named("node=") {
             return Ok(Self::Node(name));
@@ -375,7 +394,7 @@ pub enum ParseFaultError {
     },
     /// Not a scope.
     #[error(
-        "`{text}` is no scope; write node=NAME, family=ipv4|ipv6, protocol=tcp|udp|sctp, path=pod-ip|cluster-ip or placement=same-node|cross-node|outside (`--fault list` shows the faults)"
+        "`{text}` is no scope; write node=NAME, within=NAME, family=ipv4|ipv6, protocol=tcp|udp|sctp, path=pod-ip|cluster-ip or placement=same-node|cross-node|outside, or several with + between them (`--fault list` shows the faults)"
     )]
     Scope {
         /// The text.
@@ -397,6 +416,7 @@ mod tests {
             "slow",
             "no-engine@node=n2",
             "no-engine@within=n2",
+            "no-engine@node=n2+family=ipv6",
             "ignore-ports@family=ipv6",
             "ignore-rules@placement=cross-node",
         ] {
@@ -419,7 +439,15 @@ mod tests {
 
     #[test]
     fn an_unknown_scope_brings_the_ways_to_write_one() {
-        for text in ["slow@", "slow@node=", "slow@within=", "slow@zone=a", "slow@protocol=icmp"] {
+        for text in [
+            "slow@",
+            "slow@node=",
+            "slow@within=",
+            "slow@zone=a",
+            "slow@protocol=icmp",
+            "slow@node=n1+",
+            "slow@+node=n1",
+        ] {
             let error = text.parse::<FaultAt>().unwrap_err().to_string();
             assert!(error.contains("family=ipv4|ipv6"), "{error}");
         }

@@ -659,6 +659,9 @@ impl Scope {
             Self::Protocol(protocol) => place.protocol == *protocol,
             Self::Path(path) => place.path == *path,
             Self::Placement(placement) => place.placement == *placement,
+            Self::Both(one, other) => {
+                one.reaches(world, flow, place, direction) && other.reaches(world, flow, place, direction)
+            }
         }
     }
 }

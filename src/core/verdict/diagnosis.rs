@@ -5,10 +5,13 @@ use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::policy::Direction;
 use crate::core::oracle::{Answer, both, over};
+use crate::core::verdict::Placement;
 use std::collections::HashSet;
+use std::mem;
 use std::ops::Range;
 
-/// On more nodes than this, two faults are not looked for in single ones: there would be too many pairs to try.
+/// On more nodes than this, neither two faults in single ones nor one in a part of one are looked for: there would be too
+/// many to try.
 const NODES: usize = 8;
 
 /// How many diagnoses a sentence names.
@@ -53,13 +56,12 @@ impl Diagnoses {
             return Self { of_run: Vec::new(), of_cases: vec![Vec::new(); evidence.len()] };
         }
         let wide = places(nodes);
-        let scopes: Vec<Option<Scope>> =
-            wide.iter().cloned().chain(nodes.iter().cloned().map(Scope::Within).map(Some)).collect();
+        let scopes: Vec<Option<Scope>> = wide.iter().cloned().chain(narrow(nodes).map(Some)).collect();
         let facts: Vec<Facts<'_>> = evidence.iter().map(|evidence| Facts::of(evidence, &scopes)).collect();
         let single = |scopes: Range<usize>| facts.iter().map(|facts| facts.single_suspects(scopes.clone())).collect();
         let mut of_cases: Vec<Vec<Suspect>> = single(0..wide.len());
         let mut of_run = in_all(&of_cases);
-        // A part of a node's part is looked at where nothing larger explains everything.
+        // Smaller parts are looked at where nothing larger explains everything.
         if of_run.is_empty() {
             let narrow: Vec<Vec<Suspect>> = single(wide.len()..scopes.len());
             of_run = in_all(&narrow);
@@ -69,7 +71,7 @@ impl Diagnoses {
         if of_run.is_empty() {
             of_run = pairs(&facts, &wide, nodes.len());
         }
-        let named = |sets: Vec<Vec<Suspect>>| widest(sets).iter().map(|set| diagnosis(set, &scopes)).collect();
+        let named = |sets: Vec<Vec<Suspect>>| widest(sets, &scopes).iter().map(|set| diagnosis(set, &scopes)).collect();
         let of_case = |(facts, suspects): (&Facts<'_>, Vec<Suspect>)| {
             // Where nothing was wrong there is nothing to explain.
             let suspects = if facts.wrong > 0 { suspects } else { Vec::new() };
@@ -103,6 +105,42 @@ fn places(nodes: &[String]) -> Vec<Option<Scope>> {
     std::iter::once(None).chain(Scope::parts(nodes).map(Some)).collect()
 }
 
+/// Smaller parts: between a node's own pods, and what two parts have in common.
+fn narrow(nodes: &[String]) -> impl Iterator<Item = Scope> {
+    let within = nodes.iter().cloned().map(Scope::Within);
+    // Of many nodes there would be too many.
+    let few = if nodes.len() > NODES { &[] } else { nodes };
+    let places = few.iter().flat_map(|node| [Scope::Node(node.clone()), Scope::Within(node.clone())]);
+    let parts: Vec<Scope> = places.chain(Scope::CLOSED).collect();
+    let overlaps = |one: usize| {
+        let overlapping = parts[one + 1..].iter().filter(|other| overlap(&parts[one], other));
+        let both = |other: &Scope| Scope::Both(Box::new(parts[one].clone()), Box::new(other.clone()));
+        overlapping.map(both).collect::<Vec<_>>()
+    };
+    let overlaps: Vec<Scope> = (0..parts.len()).flat_map(overlaps).collect();
+    within.chain(overlaps)
+}
+
+/// Whether two parts, in the order of `narrow`, have something in common that is no part by itself.
+fn overlap(one: &Scope, other: &Scope) -> bool {
+    match (one, other) {
+        (Scope::Node(_), Scope::Node(_) | Scope::Within(_) | Scope::Placement(Placement::SameNode))
+        | (Scope::Within(_), Scope::Node(_) | Scope::Within(_) | Scope::Placement(_)) => false,
+        (one, other) => mem::discriminant(one) != mem::discriminant(other),
+    }
+}
+
+/// Whether everything in `narrow` is in `wide` too.
+fn covers(wide: Option<&Scope>, narrow: Option<&Scope>) -> bool {
+    let implies = |narrow: &Scope, wide: &Scope| match (narrow, wide) {
+        (Scope::Within(node), Scope::Node(other)) => node == other,
+        (Scope::Within(_), Scope::Placement(Placement::SameNode)) => true,
+        (narrow, wide) => narrow == wide,
+    };
+    let [wide, narrow] = [wide, narrow].map(|scope| scope.map(Scope::overlapping).unwrap_or_default());
+    wide.iter().all(|wide| narrow.iter().any(|narrow| implies(narrow, wide)))
+}
+
 fn misreadings() -> impl Iterator<Item = Fault> {
     Fault::ALL.into_iter().filter(|fault| fault.is_misreading())
 }
@@ -112,14 +150,11 @@ fn diagnosis(suspects: &[Suspect], scopes: &[Option<Scope>]) -> Diagnosis {
     Diagnosis { faults: suspects.iter().map(fault_at).collect() }
 }
 
-/// What explains everything everywhere makes the same faults in a part of the network superfluous.
-fn widest(sets: Vec<Vec<Suspect>>) -> Vec<Vec<Suspect>> {
+/// What explains everything in a part makes the same faults in a part of it superfluous.
+fn widest(sets: Vec<Vec<Suspect>>, scopes: &[Option<Scope>]) -> Vec<Vec<Suspect>> {
+    let covers = |wide: usize, narrow: usize| covers(scopes[wide].as_ref(), scopes[narrow].as_ref());
     let within = |narrow: &[Suspect], wide: &[Suspect]| {
-        narrow != wide
-            && narrow
-                .iter()
-                .zip(wide)
-                .all(|(narrow, wide)| narrow.0 == wide.0 && (wide.1 == EVERYWHERE || wide.1 == narrow.1))
+        narrow != wide && narrow.iter().zip(wide).all(|(narrow, wide)| narrow.0 == wide.0 && covers(wide.1, narrow.1))
     };
     sets.iter().filter(|narrow| !sets.iter().any(|wide| within(narrow, wide))).cloned().collect()
 }

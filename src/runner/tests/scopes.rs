@@ -59,6 +59,12 @@ fn a_fault_in_a_part_of_the_network_is_partial_and_named() {
         "ignore-egress@path=cluster-ip",
         "ignore-ingress@placement=same-node",
         "ignore-ports@protocol=udp",
+        "no-engine@node=n2+family=ipv6",
+        "no-engine@node=n2+protocol=udp",
+        "no-engine@node=n3+path=cluster-ip",
+        "no-engine@within=n2+family=ipv6",
+        "no-engine@path=cluster-ip+placement=same-node",
+        "ignore-egress@family=ipv6+protocol=udp",
     ] {
         let at: FaultAt = fault.parse().unwrap();
         let said = say(&at, of_profile(Profile::Quick));

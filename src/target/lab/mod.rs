@@ -195,19 +195,21 @@ impl Target for LabTarget {
 /// Whether the lab can have this fault.
 fn check(fault: &FaultAt, topology: &Topology) -> Result<(), TargetError> {
     let refused = |cause: String| Err(failed(format!("switching on the fault {fault}"), cause));
-    match &fault.scope {
-        Some(Scope::Node(name) | Scope::Within(name)) if !topology.nodes.iter().any(|node| node.name == *name) => {
+    for scope in fault.scope.iter().flat_map(Scope::overlapping) {
+        if let Scope::Node(name) | Scope::Within(name) = scope
+            && !topology.nodes.iter().any(|node| node.name == *name)
+        {
             let names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
-            refused(format!("there is no node {name}; the nodes are {}", names.join(", ")))
+            return refused(format!("there is no node {name}; the nodes are {}", names.join(", ")));
         }
-        Some(scope @ Scope::Path(Path::NodePort | Path::LoadBalancer)) => {
-            refused(format!("the lab has nothing in the scope {scope}"))
+        if matches!(scope, Scope::Path(Path::NodePort | Path::LoadBalancer)) {
+            return refused(format!("the lab has nothing in the scope {scope}"));
         }
-        Some(scope) if !fault.fault.is_engines() && !services::can_limit(fault.fault, scope) => {
-            refused(format!("it cannot be limited to {scope}"))
+        if !fault.fault.is_engines() && !services::can_limit(fault.fault, scope) {
+            return refused(format!("it cannot be limited to {scope}"));
         }
-        Some(_) | None => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether a fault is switched on, wherever.

@@ -78,6 +78,7 @@ pub(super) fn can_limit(fault: Fault, scope: &Scope) -> bool {
         (Fault::DeadReceiver, _) => false,
         (_, Scope::Node(_) | Scope::Family(_) | Scope::Protocol(_)) => true,
         (_, Scope::Within(_) | Scope::Path(_) | Scope::Placement(_)) => false,
+        (_, Scope::Both(one, other)) => can_limit(fault, one) && can_limit(fault, other),
     }
 }
 
@@ -129,12 +130,14 @@ fn condition(scope: Option<&Scope>) -> String {
         Some(Scope::Family(Family::Ipv4)) => "meta nfproto ipv4 ".to_owned(),
         Some(Scope::Family(Family::Ipv6)) => "meta nfproto ipv6 ".to_owned(),
         Some(Scope::Protocol(name)) => format!("meta l4proto {} ", protocol(*name)),
+        Some(Scope::Both(one, other)) => condition(Some(one)) + &condition(Some(other)),
         Some(Scope::Node(_) | Scope::Within(_) | Scope::Path(_) | Scope::Placement(_)) | None => String::new(),
     }
 }
 
 fn here(fault: &FaultAt, node: &str) -> bool {
-    !matches!(&fault.scope, Some(Scope::Node(name)) if name != node)
+    let mut scopes = fault.scope.iter().flat_map(Scope::overlapping);
+    !scopes.any(|scope| matches!(scope, Scope::Node(name) if name != node))
 }
 
 fn protocol(protocol: Protocol) -> &'static str {

@@ -25,38 +25,50 @@ pub(super) enum Dispatch {
 /// The variants that a node needs for these faults, and the way to them.
 pub(super) fn plan(faults: &[FaultAt], node: &str) -> (Vec<Faults>, Dispatch) {
     let mut everywhere = Faults::new();
-    let mut scopes: Vec<Scope> = Vec::new();
+    let mut parts: Vec<(Vec<&Scope>, Faults)> = Vec::new();
     for fault in faults.iter().filter(|fault| fault.fault.is_engines()) {
-        match &fault.scope {
-            None => drop(everywhere.insert(fault.fault)),
-            Some(Scope::Node(name)) if name == node => drop(everywhere.insert(fault.fault)),
-            Some(Scope::Node(_)) => {}
-            Some(Scope::Within(name)) if name != node => {}
-            Some(scope) if scopes.contains(scope) => {}
-            Some(scope) => scopes.push(scope.clone()),
+        let Some(scopes) = on_node(fault.scope.as_ref(), node) else { continue };
+        if scopes.is_empty() {
+            everywhere.insert(fault.fault);
+        } else if let Some((_, faults)) = parts.iter_mut().find(|(known, _)| *known == scopes) {
+            faults.insert(fault.fault);
+        } else {
+            parts.push((scopes, Faults::from([fault.fault])));
         }
     }
     let mut variants = Vec::new();
-    let tree = split(&scopes, everywhere, faults, &mut variants);
+    let tree = split(&parts, everywhere, &mut variants);
     (variants, tree)
 }
 
-fn split(scopes: &[Scope], so_far: Faults, faults: &[FaultAt], variants: &mut Vec<Faults>) -> Dispatch {
-    let Some((scope, rest)) = scopes.split_first() else {
+/// What a packet must be in, on this node, for a scope to hold; `None` where it holds of no packet that comes by here.
+fn on_node<'a>(scope: Option<&'a Scope>, node: &str) -> Option<Vec<&'a Scope>> {
+    let mut scopes = scope.map(Scope::overlapping).unwrap_or_default();
+    let elsewhere = |scope: &&Scope| matches!(scope, Scope::Node(name) | Scope::Within(name) if name != node);
+    if scopes.iter().any(elsewhere) {
+        return None;
+    }
+    scopes.retain(|scope| !matches!(scope, Scope::Node(_)));
+    Some(scopes)
+}
+
+fn split(parts: &[(Vec<&Scope>, Faults)], so_far: Faults, variants: &mut Vec<Faults>) -> Dispatch {
+    let Some(((scopes, faults), rest)) = parts.split_first() else {
         let known = variants.iter().position(|variant| *variant == so_far);
         return Dispatch::Variant(known.unwrap_or_else(|| {
             variants.push(so_far);
             variants.len() - 1
         }));
     };
-    let here = faults.iter().filter(|fault| fault.fault.is_engines() && fault.scope.as_ref() == Some(scope));
-    let mut with = so_far.clone();
-    with.extend(here.map(|fault| fault.fault));
-    let (conditions, negated) = conditions(scope);
-    let holds = Box::new(split(rest, with, faults, variants));
-    let fails = Box::new(split(rest, so_far, faults, variants));
-    let (inside, outside) = if negated { (fails, holds) } else { (holds, fails) };
-    Dispatch::Split { conditions, inside, outside }
+    let holds = split(rest, so_far.union(faults).copied().collect(), variants);
+    let fails = split(rest, so_far, variants);
+    // A packet must pass all the conditions; whichever fails leads it to the same tree.
+    scopes.iter().rev().fold(holds, |holds, scope| {
+        let (conditions, negated) = conditions(scope);
+        let (holds, fails) = (Box::new(holds), Box::new(fails.clone()));
+        let (inside, outside) = if negated { (fails, holds) } else { (holds, fails) };
+        Dispatch::Split { conditions, inside, outside }
+    })
 }
 
 /// Conditions one of which holds of the packets in a scope, or of those outside it.
@@ -87,8 +99,9 @@ fn conditions(scope: &Scope) -> (Vec<String>, bool) {
             }
             (conditions, false)
         }
-        // Neither exists in the lab; a lab is not built with a fault in them. A node's are sorted out before.
-        Scope::Path(Path::NodePort | Path::LoadBalancer) | Scope::Node(_) => (Vec::new(), false),
+        // Neither exists in the lab; a lab is not built with a fault in them. A node's are sorted out before, and overlaps
+        // are taken apart.
+        Scope::Path(Path::NodePort | Path::LoadBalancer) | Scope::Node(_) | Scope::Both(..) => (Vec::new(), false),
     }
 }
 
@@ -98,7 +111,11 @@ const VIA_SERVICE: &str = "cs1";
 
 /// Whether packets have to be marked.
 pub(super) fn needs_marks(faults: &[FaultAt]) -> bool {
-    faults.iter().any(|fault| matches!(fault.scope, Some(Scope::Path(_))))
+    faults
+        .iter()
+        .filter_map(|fault| fault.scope.as_ref())
+        .flat_map(Scope::overlapping)
+        .any(|scope| matches!(scope, Scope::Path(_)))
 }
 
 /// The chain that marks packets.
