@@ -14,6 +14,7 @@ use crate::core::model::state::State;
 use crate::core::oracle::{self, Answer, Assumptions};
 use crate::core::verdict::describe;
 use crate::exit::ExitStatus;
+use crate::report::page::clean_lines;
 use crate::report::write_stdout;
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub(super) fn run(command: CasesCommand) -> anyhow::Result<ExitStatus> {
             let catalogue = catalogue::load(case_dir.as_deref())?;
             let chosen = catalogue::select(&catalogue, &cases, profile, false)?;
             match output {
-                Form::Pretty => list(&chosen),
+                Form::Pretty => clean_lines(&list(&chosen)),
                 Form::Json => json(&chosen.iter().map(row).collect::<Vec<_>>())?,
             }
         }
@@ -46,7 +47,7 @@ pub(super) fn run(command: CasesCommand) -> anyhow::Result<ExitStatus> {
             let catalogue = catalogue::load(case_dir.as_deref())?;
             let case = named(&catalogue, &id)?;
             match output {
-                Form::Pretty => show(case),
+                Form::Pretty => clean_lines(&show(case)),
                 Form::Json => json(&row(case))?,
             }
         }

@@ -17,6 +17,7 @@ mod version;
 
 use crate::cli::{self, Cli, Command, UsageError};
 use crate::exit::ExitStatus;
+use crate::report::page::clean_lines;
 use clap::error::ErrorKind;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ fn explain(error: &anyhow::Error) -> ExitStatus {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  caused by: {cause}\n"));
     }
-    let _ = io::stderr().lock().write_all(cli::says(&text).as_bytes());
+    let _ = io::stderr().lock().write_all(cli::says(&clean_lines(&text)).as_bytes());
     match error.downcast_ref::<UsageError>() {
         Some(_) => ExitStatus::Usage,
         None => ExitStatus::CouldNotRun,

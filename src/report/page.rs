@@ -188,6 +188,13 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The same for a text of several lines, which stay.
+pub fn clean_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| clean(line.trim_end_matches('\n')) + if line.ends_with('\n') { "\n" } else { "" })
+        .collect()
+}
+
 fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
@@ -245,6 +252,7 @@ mod tests {
     fn text_is_cleaned() {
         let hostile = "a\x1b[31mred\x1b[0m\x1b]0;title\x07b\r\nc\u{9b}31m\u{202e}d\x08";
         assert_eq!(clean(hostile), "aredb c31md");
+        assert_eq!(clean_lines(&format!("{hostile}\n\n  two\u{9b}\n")), "aredb\nc31md\n\n  two\n");
     }
 
     #[test]

@@ -119,6 +119,13 @@ fn an_unknown_pod() {
 }
 
 #[test]
+fn a_label_by_which_a_run_finds_its_own() {
+    insta::assert_snapshot!(spoiled("x/b: {role: frontend}", "x/b: {role: frontend, papertiger.dev/run: other}"), @"
+    error: ./mine.yaml:6:27: case my-case: labels.x/b.papertiger.dev/run: by this label papertiger knows what it has made
+    ");
+}
+
+#[test]
 fn an_id_that_is_taken() {
     insta::assert_snapshot!(said(&format!("{SOUND}{SOUND}")), @"
     error: ./mine.yaml:21:3: case my-case: id: the id `my-case` is taken by another case in ./mine.yaml

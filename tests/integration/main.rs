@@ -10,6 +10,7 @@ mod diff;
 mod docs;
 mod endings;
 mod exam;
+mod hostile;
 mod http;
 mod image;
 mod image_push;

@@ -7,6 +7,7 @@ use crate::core::event::Phase;
 use crate::core::fault::{Explanation, Fault, Ignored, Noticed, Shown, Term};
 use crate::core::oracle::Answer;
 use crate::core::verdict::Verdict;
+use crate::report::page::clean_lines;
 use serde::Serialize;
 
 /// The flows of a run that draws this seed; any other's prove the same.
@@ -55,7 +56,7 @@ struct NoticedRow {
 pub(super) fn explain(case: &Case, form: Form) -> anyhow::Result<String> {
     let explanation = Explanation::of(&offline(case), SEED);
     match form {
-        Form::Pretty => Ok(pretty(case, &explanation)),
+        Form::Pretty => Ok(clean_lines(&pretty(case, &explanation))),
         Form::Json => json(&page(case, &explanation)),
     }
 }

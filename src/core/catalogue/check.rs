@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// How many starts of a pod a step may watch.
 const MAX_STARTS: u32 = 100;
 
+/// What the keys of the labels begin with by which a run finds its own objects, to remove them.
+const OWN_LABELS: &str = "papertiger.dev/";
+
 /// Checks one case and gathers what is wrong with it. Paths are those of the file.
 pub(super) struct Checker<'a> {
     blueprint: &'a Blueprint,
@@ -298,6 +301,8 @@ impl<'a> Checker<'a> {
             let path = format!("{add_at}.{key}");
             if key == NAMESPACE_NAME_LABEL {
                 self.report(path, "the API server alone sets this label".to_owned());
+            } else if key.starts_with(OWN_LABELS) {
+                self.report(path, "by this label papertiger knows what it has made".to_owned());
             } else if let Some(message) = length_error(value) {
                 self.report(path, message);
             }

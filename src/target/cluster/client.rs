@@ -1,9 +1,9 @@
 //! The way to the API server: whose kubeconfig, which context, as whom.
 
-use super::errors::{advised, cause, failed, refused};
+use super::errors::{advised, cause, failed, kubeconfig_problem, refused};
 use crate::target::TargetError;
-use http::Request;
 use http::header::{HeaderValue, USER_AGENT};
+use http::{Request, Uri};
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
@@ -55,7 +55,7 @@ impl Connection {
             let auth: &mut AuthInfo = &mut config.auth_info;
             auth.impersonate = Some(user.clone());
         }
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let server = address(&config.cluster_url);
         let namespace = config.default_namespace.clone();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
@@ -97,28 +97,41 @@ async fn configuration(access: &Access) -> Result<Config, TargetError> {
     let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
     if let Some(path) = &access.kubeconfig {
         let step = || format!("reading the kubeconfig {}", path.display());
-        let kubeconfig = Kubeconfig::read_from(path).map_err(|error| advised(step(), chain(&error), hint))?;
+        let kubeconfig =
+            Kubeconfig::read_from(path).map_err(|error| advised(step(), kubeconfig_problem(&error), hint))?;
         return Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
-            .map_err(|error| advised(step(), chain(&error), hint));
+            .map_err(|error| advised(step(), kubeconfig_problem(&error), hint));
     }
     if access.context.is_some() {
         return Config::from_kubeconfig(&options)
             .await
-            .map_err(|error| advised("reading the kubeconfig", chain(&error), hint));
+            .map_err(|error| advised("reading the kubeconfig", kubeconfig_problem(&error), hint));
     }
-    Config::infer().await.map_err(|error| advised("finding a cluster", chain(&error), hint))
+    Config::infer().await.map_err(|error| advised("finding a cluster", kubeconfig_problem(&error), hint))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let inner = error.to_string();
-        if !text.contains(&inner) {
-            text.push_str(&format!(": {inner}"));
+/// An API server's address as it is told, without what would let a reader in.
+fn address(server: &Uri) -> String {
+    let text = server.to_string();
+    let text = text.trim_end_matches('/');
+    let login = server.authority().and_then(|authority| authority.as_str().rsplit_once('@'));
+    login.map_or_else(|| text.to_owned(), |(login, _)| text.replacen(&format!("{login}@"), "", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_a_login() {
+        for (server, told) in [
+            ("https://k8s.example:6443", "https://k8s.example:6443"),
+            ("https://k8s.example/behind/", "https://k8s.example/behind"),
+            ("https://me:secret@k8s.example:6443/", "https://k8s.example:6443"),
+            ("https://me@[fd00::1]:6443", "https://[fd00::1]:6443"),
+        ] {
+            assert_eq!(address(&server.parse().unwrap()), told);
         }
-        next = error.source();
     }
-    text
 }

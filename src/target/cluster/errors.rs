@@ -2,6 +2,8 @@
 
 use crate::causes::causes;
 use crate::target::TargetError;
+use kube::client::AuthError;
+use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,7 +40,59 @@ pub(super) fn cause(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return if status.message.is_empty() { status.reason.clone() } else { status.message.clone() };
     }
-    causes(error)
+    without_credentials(error).unwrap_or_else(|| causes(error))
+}
+
+/// Why a kubeconfig cannot be used. The parser shows the lines around a mistake behind its first one; tokens and keys may
+/// stand on them.
+pub(super) fn kubeconfig_problem(error: &dyn Error) -> String {
+    let first_line = |error: &dyn Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let mut text = first_line(error);
+    let mut next = error.source();
+    while let Some(error) = next {
+        let inner = first_line(error);
+        if !text.contains(&inner) {
+            text.push_str(&format!(": {inner}"));
+        }
+        next = error.source();
+    }
+    text
+}
+
+/// What an error of a watch says.
+pub(super) fn watch_problem(error: &(dyn Error + 'static)) -> String {
+    without_credentials(error).unwrap_or_else(|| error.to_string())
+}
+
+/// What is said in place of an error whose own words may hold credentials: a proxy's address, a plugin's arguments and output.
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(
+            kube::Error::ProxyProtocolUnsupported { proxy_url } | kube::Error::ProxyProtocolDisabled { proxy_url, .. },
+        ) = error.downcast_ref()
+        {
+            let scheme = proxy_url.scheme_str().unwrap_or_default();
+            return Some(format!("the kubeconfig's proxy has a protocol that is not supported, `{scheme}`"));
+        }
+        match error.downcast_ref() {
+            Some(AuthError::AuthExecRun { out, .. }) => {
+                // What it has to say to people; credentials are for stdout.
+                let said = String::from_utf8_lossy(&out.stderr);
+                let colon = if said.trim().is_empty() { "" } else { ": " };
+                return Some(format!(
+                    "the kubeconfig's credential plugin ended with {}{colon}{}",
+                    out.status,
+                    said.trim()
+                ));
+            }
+            Some(AuthError::AuthExecParse(_)) => {
+                return Some("the kubeconfig's credential plugin printed no credential that can be read".to_owned());
+            }
+            Some(_) | None => next = error.source(),
+        }
+    }
+    None
 }
 
 /// Whether the same request may well succeed a moment later: the server was not reached, or said that it is busy.

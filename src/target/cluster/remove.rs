@@ -1,6 +1,6 @@
 //! Removal: by the run's label, until nothing is left.
 
-use super::errors::{advised, failed, patiently, refused};
+use super::errors::{advised, failed, patiently, refused, watch_problem};
 use super::names::{EXPIRES, RUN, selector_of};
 use crate::target::TargetError;
 use futures_util::{StreamExt, TryStreamExt};
@@ -96,7 +96,7 @@ pub(super) async fn remove(client: &Client, run: &str) -> Result<(), TargetError
                 left.remove(&namespace.name_any());
             }
             Ok(Event::InitDone) => listed = true,
-            Err(error) => last_error = Some(failed("watching the namespaces of the run", error)),
+            Err(error) => last_error = Some(failed("watching the namespaces of the run", watch_problem(&error))),
         }
     }
     let names: Vec<&str> = left.keys().map(String::as_str).collect();
@@ -140,7 +140,7 @@ where
     let gone = await_condition(api.clone(), name, is_deleted(&uid));
     match tokio::time::timeout(DEADLINE, gone).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(failed(step(), error)),
+        Ok(Err(error)) => Err(failed(step(), watch_problem(&error))),
         Err(_) => Err(failed(step(), format!("it is still there after {} s", DEADLINE.as_secs()))),
     }
 }
