@@ -65,6 +65,62 @@ async fn a_wrong_token_ends_an_agent_on_a_socket_but_not_one_on_a_port() {
     assert_eq!(agent.exit_code().await, Some(0));
 }
 
+/// The local addresses, as the kernel writes them, of the sockets that listen on a TCP port.
+fn listening_on(port: u16) -> Vec<String> {
+    let tables =
+        ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let rows =
+        tables.iter().flat_map(|table| table.lines().skip(1)).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let listening = rows.filter(|row| row[3] == "0A").filter_map(|row| row[1].split_once(':'));
+    listening.filter(|(_, of)| u16::from_str_radix(of, 16) == Ok(port)).map(|(address, _)| address.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn nobody_outside_the_pod_can_ask_for_control() {
+    let (_agent, port) = Agent::on_port("x/a");
+    Controller::at(Ipv4Addr::LOCALHOST.into(), port).await;
+    let loopback = [u32::from_ne_bytes([127, 0, 0, 1]), u32::from_ne_bytes([0, 0, 0, 1])];
+    let [four, last] = loopback.map(|word| format!("{word:08X}"));
+    let six = format!("{:024}{last}", 0);
+    let mut listening = listening_on(port);
+    assert!(!listening.is_empty());
+    listening.retain(|address| *address != four && *address != six);
+    assert!(listening.is_empty(), "{listening:?}");
+}
+
+#[tokio::test]
+async fn a_stranger_who_announces_himself_is_not_probed() {
+    let (_agent, mut controller) = Agent::on_socket("x/a");
+    controller.say_hello(TOKEN).await;
+    let port = free_port(Protocol::Udp);
+    controller.say(ToAgent::Listen { ports: vec![ListenPort { protocol: Protocol::Udp, port }] }).await;
+    assert_eq!(controller.hear().await, FromAgent::Listening { failed: vec![] });
+    let stranger = tokio::net::UdpSocket::from_std(unread()).unwrap();
+    let flow = ProbeFlow {
+        flow: 1,
+        to: (Ipv4Addr::UNSPECIFIED, stranger.local_addr().unwrap().port()).into(),
+        protocol: Protocol::Udp,
+        identity: "y/b".to_owned(),
+        pace: PACE,
+        standing: None,
+        announced_by: Some(77),
+    };
+    controller.probe(1, vec![flow]).await;
+    let mut datagram = [0; 200];
+    // Another number, another epoch, and then what only the right one was told.
+    for (epoch, number, probed) in [(1_u32, 78_u32, false), (2, 77, false), (1, 77, true)] {
+        let mut request = [0; 176];
+        request[..5].copy_from_slice(b"PTrq\x01");
+        request[8..12].copy_from_slice(&epoch.to_be_bytes());
+        request[12..16].copy_from_slice(&number.to_be_bytes());
+        stranger.send_to(&request, (Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let (_, answers) = stranger.recv_from(&mut datagram).await.unwrap();
+        assert_eq!((answers.port(), &datagram[..5]), (port, &b"PTan\x01"[..]), "every request is answered");
+        let probe = tokio::time::timeout(Duration::from_millis(300), stranger.recv_from(&mut datagram)).await;
+        assert_eq!(probe.is_ok_and(|_| datagram.starts_with(b"PTrq")), probed, "epoch {epoch}, number {number}");
+    }
+}
+
 #[tokio::test]
 async fn a_controller_that_comes_back_finds_the_same_agent() {
     let (_agent, port) = Agent::on_port("x/a");

@@ -280,12 +280,10 @@ fn shell_blocks_are_what_the_gate_runs() {
     }
 }
 
-/// Every word of a message that the page of troubles has is one of the program's.
-#[test]
-fn messages_of_the_troubleshooting_page_exist() {
-    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+/// All Rust of these directories.
+fn sources(directories: &[&str]) -> String {
     let mut sources = String::new();
-    let mut directories = vec![root().join("src")];
+    let mut directories: Vec<PathBuf> = directories.iter().map(|directory| root().join(directory)).collect();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
@@ -295,6 +293,34 @@ fn messages_of_the_troubleshooting_page_exist() {
             }
         }
     }
+    sources
+}
+
+/// The files and the tests that the threat model names.
+#[test]
+fn what_holds_a_claim_is_there() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let sources = sources(&["src", "tests"]);
+    let (mut files, mut tests) = (0, 0);
+    for span in page.split('`').skip(1).step_by(2) {
+        let is_test = span.matches('_').count() > 1
+            && span.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit());
+        if is_test {
+            tests += 1;
+            assert!(sources.contains(&format!("fn {span}(")), "there is no {span}");
+        } else if ["src/", ".ci/", ".github/"].iter().any(|start| span.starts_with(start)) || span.ends_with(".rs") {
+            files += 1;
+            assert!(root().join(span).exists(), "there is no {span}");
+        }
+    }
+    assert!(files > 20 && tests > 30, "{files} files, {tests} tests");
+}
+
+/// Every word of a message that the page of troubles has is one of the program's.
+#[test]
+fn messages_of_the_troubleshooting_page_exist() {
+    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let sources = sources(&["src"]);
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let messages: Vec<&str> = rows
         .filter_map(|row| row.trim_start_matches('|').split(" | ").next())
