@@ -10,6 +10,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod accidents;
+mod admission;
 mod audit;
 mod common;
 mod endings;

@@ -2,14 +2,18 @@
 
 use crate::common::{Cluster, PATIENCE, RUN, Running, papertiger, verify};
 use futures_util::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Node, ResourceQuota};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, Node, ResourceQuota};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use papertiger::target::cluster::RIGHTS;
-use serde_json::json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::io::Write;
 use std::pin::pin;
 use std::time::Instant;
@@ -68,25 +72,43 @@ fn an_api_server_that_is_not_there_is_named() {
 #[ignore = "needs a cluster (KUBECONFIG)"]
 fn a_quota_that_forbids_pods_is_named() {
     let cluster = Cluster::connect();
-    // As a project template does: every new namespace of a run gets one at once.
-    let template = cluster.runtime.spawn(forbid_pods(cluster.client.clone()));
+    let template = cluster.runtime.spawn(template::<ResourceQuota>(
+        cluster.client.clone(),
+        json!({"metadata": {"name": "papertiger-test-no-pods"}, "spec": {"hard": {"pods": "0"}}}),
+    ));
     stops_with(&[], &["exceeded quota", "papertiger-test-no-pods"]);
     template.abort();
     cluster.wait_until_clean(PATIENCE);
 }
 
-async fn forbid_pods(client: Client) {
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG)"]
+fn a_limit_range_that_the_probe_pods_exceed_is_named() {
+    let cluster = Cluster::connect();
+    let template = cluster.runtime.spawn(template::<LimitRange>(
+        cluster.client.clone(),
+        json!({
+            "metadata": {"name": "papertiger-test-small-pods"},
+            "spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]},
+        }),
+    ));
+    stops_with(&[], &["maximum memory usage per Pod is 1Mi"]);
+    template.abort();
+    cluster.wait_until_clean(PATIENCE);
+}
+
+/// As a project template does: every new namespace of a run gets this object at once.
+async fn template<K>(client: Client, object: Value)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let object: K = serde_json::from_value(object).unwrap();
     let namespaces = Api::<Namespace>::all(client.clone());
     let mut new = pin!(watcher(namespaces, Config::default().labels(RUN)).default_backoff().applied_objects());
     while let Some(Ok(namespace)) = new.next().await {
-        let quota: ResourceQuota = serde_json::from_value(json!({
-            "metadata": {"name": "papertiger-test-no-pods"},
-            "spec": {"hard": {"pods": "0"}},
-        }))
-        .unwrap();
-        let quotas = Api::<ResourceQuota>::namespaced(client.clone(), &namespace.name_any());
         // It is there already when the namespace has only been changed.
-        let _ = quotas.create(&PostParams::default(), &quota).await;
+        let _ =
+            Api::<K>::namespaced(client.clone(), &namespace.name_any()).create(&PostParams::default(), &object).await;
     }
 }
 

@@ -158,9 +158,10 @@ where
     }
 }
 
-/// Why a namespace does not go, in its own words.
+/// Why a namespace does not go, in its own words: that something is there, and that a finalizer keeps it.
 fn stuck(namespace: &Namespace) -> Option<String> {
     let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|condition| condition.status == "True")?;
-    condition.message.clone()
+    let true_ones = conditions.iter().filter(|condition| condition.status == "True");
+    let messages: Vec<&str> = true_ones.filter_map(|condition| condition.message.as_deref()).collect();
+    (!messages.is_empty()).then(|| messages.join("; "))
 }
