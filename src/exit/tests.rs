@@ -61,6 +61,7 @@ fn run(verdict: V, terms: &[(V, &[V])]) -> RunResult {
             cases: vec!["c".into()],
         },
         duration_us: 0,
+        verdict_us: 0,
         end: Some(RunEnd::Completed),
         verdict,
         headline: String::new(),

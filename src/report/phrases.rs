@@ -51,8 +51,21 @@ pub(super) fn setup(result: &RunResult) -> [String; 8] {
         format!("settle {}", duration_ms(settings.settle_ms as f64)),
         format!("hold {}", duration_ms(settings.hold_ms as f64)),
         format!("seed {}", settings.seed),
-        format!("took {}", duration_ms(result.duration_us as f64 / 1_000.0)),
+        format!("took {}", took(result)),
     ]
+}
+
+/// Cleaning up that is shorter is not worth a word.
+const WORTH_TELLING_US: u64 = 1_000_000;
+
+/// How long the run took, and how much of that it was cleaning up.
+pub(super) fn took(result: &RunResult) -> String {
+    let say = |us: u64| duration_ms(us as f64 / 1_000.0);
+    let cleaning_us = result.duration_us.saturating_sub(result.verdict_us);
+    if cleaning_us < WORTH_TELLING_US {
+        return say(result.duration_us);
+    }
+    format!("{} and {} to clean up", say(result.verdict_us), say(cleaning_us))
 }
 
 /// The faults that were asked for.

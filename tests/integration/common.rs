@@ -222,6 +222,7 @@ pub(crate) fn run(verdict: Verdict, headline: &str, cases: Vec<CaseResult>) -> R
             cases: cases.iter().map(|case| case.id.clone()).collect(),
         },
         duration_us: 14_200_000,
+        verdict_us: 11_000_000,
         end: Some(RunEnd::Completed),
         verdict,
         headline: format!("{verdict}: {headline}"),

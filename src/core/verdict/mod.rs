@@ -84,6 +84,8 @@ pub struct RunResult {
     pub run: RunStarted,
     /// How long it took, in microseconds.
     pub duration_us: u64,
+    /// How much of that was over when the last case was, in microseconds: the rest is cleaning up.
+    pub verdict_us: u64,
     /// Why it was over; `None` when the log breaks off.
     pub end: Option<RunEnd>,
     /// The verdict of the whole.

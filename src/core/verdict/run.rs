@@ -67,6 +67,7 @@ pub fn judge(events: &[RunEvent]) -> Result<RunResult, NoRunError> {
     Ok(RunResult {
         headline: headline(run, verdict, &cases, &diagnoses.of_run, &doubted, &startups),
         duration_us: events.last().map_or(0, |event| event.at_us),
+        verdict_us: verdict_us(events),
         end: log.end,
         run: run.clone(),
         verdict,
@@ -151,6 +152,12 @@ fn mute(evidence: &[Evidence<'_>], nodes: &[String]) -> BTreeSet<String> {
     let is_mute =
         |node: &&String| !heard.is_empty() && silent.contains(node.as_str()) && !heard.contains(node.as_str());
     nodes.iter().filter(is_mute).cloned().collect()
+}
+
+/// When there was nothing more to find out.
+fn verdict_us(events: &[RunEvent]) -> u64 {
+    let last_case = events.iter().rfind(|event| matches!(event.event, Event::CaseEnded { .. }));
+    last_case.or(events.last()).map_or(0, |event| event.at_us)
 }
 
 /// The events, sorted by case.

@@ -4,7 +4,7 @@ use super::words::{class, rich, say, sentence};
 use crate::core::event::RunSettings;
 use crate::core::verdict::{RunResult, any_of};
 use crate::report::page::duration_ms;
-use crate::report::phrases;
+use crate::report::phrases::{self, took};
 use maud::{Markup, html};
 
 pub(super) fn render(result: &RunResult) -> Markup {
@@ -32,7 +32,7 @@ pub(super) fn render(result: &RunResult) -> Markup {
                 }
             }
             p.small {
-                "Started " (say(started(result))) ", took " (duration_ms(result.duration_us as f64 / 1_000.0))
+                "Started " (say(started(result))) ", took " (took(result))
                 " · profile " (say(&run.settings.profile)) " · papertiger " (say(&run.tool_version))
             }
         }
@@ -70,7 +70,7 @@ pub(super) fn setup(result: &RunResult) -> Markup {
         ("Target", run.target.clone()),
         ("Run", run.run.clone()),
         ("Started", started(result)),
-        ("Took", duration_ms(result.duration_us as f64 / 1_000.0)),
+        ("Took", took(result)),
         ("Version", run.tool_version.clone()),
         ("Profile", profile.clone()),
         ("Nodes", nodes(result)),

@@ -23,6 +23,7 @@ impl From<&RunResult> for v1::Report {
         let RunResult {
             run,
             duration_us,
+            verdict_us,
             end,
             verdict,
             headline,
@@ -42,6 +43,7 @@ impl From<&RunResult> for v1::Report {
                 id: run.run.clone(),
                 started_at: run.started_at.clone(),
                 duration_ms: ms(*duration_us),
+                verdict_ms: ms(*verdict_us),
                 end,
                 end_detail,
                 tool_version: run.tool_version.clone(),

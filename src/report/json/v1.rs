@@ -70,6 +70,8 @@ pub struct Run {
     pub started_at: String,
     /// How long it took.
     pub duration_ms: f64,
+    /// How much of that was over when the last case was; the rest is cleaning up.
+    pub verdict_ms: f64,
     /// Why it was over.
     pub end: End,
     /// The signal that interrupted it, or why it failed.
