@@ -6,7 +6,7 @@
 use crate::core::catalogue::Property;
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Flow, PodId};
-use crate::core::model::observation::Streak;
+use crate::core::model::observation::{LATEST_US, Streak};
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use serde::{Deserialize, Serialize};
@@ -310,6 +310,96 @@ pub struct PodStarted {
     pub ended_us: u64,
     /// The flows from and to the pod. What they must do, nothing but its own side decides.
     pub cells: Vec<Cell>,
+}
+
+impl RunEvent {
+    /// Whether its times can be. What is concluded from events takes that for granted.
+    pub fn is_possible(&self) -> bool {
+        self.at_us <= LATEST_US
+            && match &self.event {
+                Event::RunStarted(started) => started.settings.is_possible(),
+                Event::PhaseEnded(ended) => ended.is_possible(),
+                Event::PodStarted(started) => started.is_possible(),
+                Event::LaneOpened { .. }
+                | Event::CaseStarted(_)
+                | Event::PhaseStarted { .. }
+                | Event::PhaseProgress { .. }
+                | Event::CaseEnded { .. }
+                | Event::CaseSkipped { .. }
+                | Event::PropertyObserved { .. }
+                | Event::KubeletObserved { .. }
+                | Event::ForeignPolicy(_)
+                | Event::NodeLeftOut(_)
+                | Event::Progress { .. }
+                | Event::Note { .. }
+                | Event::RunEnded { .. } => true,
+            }
+    }
+}
+
+impl RunSettings {
+    fn is_possible(&self) -> bool {
+        let Self {
+            profile: _,
+            settle_ms,
+            hold_ms,
+            hold_attempts: _,
+            canary_ms,
+            budget_ms,
+            timeout_ms,
+            lanes: _,
+            seed: _,
+            faults: _,
+        } = self;
+        let mut times = [*settle_ms, *hold_ms, *canary_ms, *timeout_ms].into_iter().chain(*budget_ms);
+        times.all(|ms| ms <= LATEST_US / 1_000)
+    }
+}
+
+impl PhaseEnded {
+    fn is_possible(&self) -> bool {
+        let Self {
+            lane: _,
+            case: _,
+            phase: _,
+            requested_us,
+            accepted_us,
+            clock_us,
+            converged_us,
+            held_us,
+            patience_us,
+            ended_us,
+            pods: _,
+            cells,
+        } = self;
+        let always = [*requested_us, *accepted_us, *clock_us, *ended_us];
+        let mut times = always.into_iter().chain([*converged_us, *held_us, *patience_us].into_iter().flatten());
+        times.all(|us| us <= LATEST_US) && cells.iter().all(Cell::is_possible)
+    }
+}
+
+impl PodStarted {
+    fn is_possible(&self) -> bool {
+        let Self { lane: _, case: _, phase: _, pod: _, began_us, clock_us, held_us, ended_us, cells } = self;
+        let mut times = [*began_us, *clock_us, *ended_us].into_iter().chain(*held_us);
+        times.all(|us| us <= LATEST_US) && cells.iter().all(Cell::is_possible)
+    }
+}
+
+impl Cell {
+    fn is_possible(&self) -> bool {
+        let Self { flow: _, expected: _, streaks, arrived, alone } = self;
+        let alone_streaks = alone.iter().flat_map(|alone| &alone.streaks);
+        let arrivals = arrived.iter().chain(alone.iter().filter_map(|alone| alone.arrived.as_ref()));
+        streaks.iter().chain(alone_streaks).all(Streak::is_possible) && arrivals.into_iter().all(Arrived::is_possible)
+    }
+}
+
+impl Arrived {
+    /// Whether its times can be.
+    pub fn is_possible(&self) -> bool {
+        self.first_us <= self.last_us && self.last_us <= LATEST_US
+    }
 }
 
 impl PhaseEnded {

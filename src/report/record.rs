@@ -64,6 +64,12 @@ pub enum ReadError {
         /// What it names.
         schema: String,
     },
+    /// An event tells of times that cannot be.
+    #[error("line {line} tells of times that cannot be")]
+    Times {
+        /// Counted from 1.
+        line: usize,
+    },
     /// A line is no event.
     #[error("line {line} is no event")]
     Line {
@@ -90,7 +96,8 @@ pub fn read(mut input: impl BufRead) -> Result<Recording, ReadError> {
         if events.is_empty() && (complete || serde_json::from_slice::<serde_json::Value>(&line).is_ok()) {
             check_schema(&line)?;
         }
-        match serde_json::from_slice(&line) {
+        match serde_json::from_slice::<RunEvent>(&line) {
+            Ok(event) if !event.is_possible() => return Err(ReadError::Times { line: number }),
             Ok(event) => events.push(event),
             Err(_) if !complete && !events.is_empty() => {
                 let note = format!("the event log breaks off in line {number}; what came before it counts");

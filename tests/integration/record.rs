@@ -131,6 +131,31 @@ fn what_is_no_log_is_named() {
 }
 
 #[test]
+fn times_that_cannot_be_are_named() {
+    let spoiled = |spoil: fn(&mut PhaseEnded)| {
+        let mut log = Vec::new();
+        let mut recorder = Recorder::new(&mut log);
+        for mut event in events() {
+            if let Event::PhaseEnded(ended) = &mut event.event {
+                spoil(ended);
+            }
+            recorder.write(&event).unwrap();
+        }
+        read(log.as_slice())
+    };
+    assert!(spoiled(|_| {}).is_ok());
+    let spoils: [fn(&mut PhaseEnded); 4] = [
+        |ended| ended.ended_us = u64::MAX,
+        |ended| ended.held_us = Some(u64::MAX),
+        |ended| ended.cells[0].streaks[0].last_us = u64::MAX,
+        |ended| ended.cells[0].streaks[0].first_us = ended.cells[0].streaks[0].last_us + 1,
+    ];
+    for spoil in spoils {
+        assert!(matches!(spoiled(spoil), Err(ReadError::Times { line: 5 })));
+    }
+}
+
+#[test]
 fn logs_from_before_there_was_a_canary_are_still_read() {
     let mut old = String::from_utf8(log()).unwrap();
     for field in ["\"canary_ms\":0,", "\"held_us\":2,", "\"patience_us\":null,"] {

@@ -84,3 +84,13 @@ pub struct Streak {
     /// When the last of them began, in microseconds on the same clock.
     pub last_us: u64,
 }
+
+/// No time is later than this, in microseconds: centuries after any clock of ours began. So sums of a few fit everywhere.
+pub const LATEST_US: u64 = 1 << 53;
+
+impl Streak {
+    /// Whether its times can be: somebody who lies, and a file that somebody has changed, may say anything.
+    pub fn is_possible(&self) -> bool {
+        self.first_us <= self.last_us && self.last_us <= LATEST_US
+    }
+}

@@ -115,8 +115,8 @@ fn leaks(cell: &Cell, held_us: u64) -> Vec<(u64, Option<u64>)> {
                 open = true;
             }
             Signal::Stopped if open => {
-                let to_us = streak.first_us.max(held_us);
-                leaks.iter_mut().rev().take(1).for_each(|(_, to)| *to = Some(to_us));
+                // An attempt that began before it ended later than those that got through.
+                leaks.iter_mut().rev().take(1).for_each(|(from_us, to)| *to = Some(streak.first_us.max(*from_us)));
                 open = false;
             }
             Signal::Through | Signal::Stopped | Signal::Void => {}
@@ -164,6 +164,8 @@ mod tests {
         let twice = [(false, 200, 3_000), (true, 3_100, 3_300), (false, 3_400, 5_000), (true, 5_100, 5_100)];
         assert_eq!(of(&twice, None), [(3_100, Some(3_400)), (5_100, None)]);
         assert_eq!(of(&[(false, 200, 9_000)], Some(4_000)), [(4_000, Some(4_000))], "a datagram");
+        let overlapping = [(false, 200, 3_000), (true, 3_100, 3_300), (false, 2_900, 5_000)];
+        assert_eq!(of(&overlapping, None), [(3_100, Some(3_100))], "nothing ends before it begins");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was right for a whole hold and then wrong again, without any change.
 
 use super::foreign::seconds;
-use super::seen::{Attempts, HARDLY_LOSS, Quorum, Stopped};
+use super::seen::{Attempts, HARDLY_LOSS, Quorum, Stopped, total};
 use crate::core::event::Cell;
 use crate::core::model::observation::{Signal, Streak};
 use crate::core::oracle::Answer;
@@ -84,7 +84,7 @@ pub(super) fn outages(cell: &Cell, baseline: Attempts<'_>, held_us: u64) -> Vec<
     let quorum = Quorum::overblock(baseline);
     // A datagram that came in was not blocked, though its answer was lost. When it came is not known, so each such
     // takes one failure away.
-    let answered: u32 = through(cell).map(|streak| streak.count).sum();
+    let answered = total(through(cell));
     let unanswered = cell.arrived.as_ref().map_or(0, |arrived| arrived.count.saturating_sub(answered));
     let mut stops = Attempts::of(cell).stops();
     stops.retain(|stop| {

@@ -104,12 +104,12 @@ impl<'a> Attempts<'a> {
 
     /// How many attempts ended.
     pub fn count(self) -> u32 {
-        self.streaks.iter().map(|streak| streak.count).sum()
+        total(self.streaks)
     }
 
     /// How many of them did not get through.
     pub fn failed(self) -> u32 {
-        self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through).map(|streak| streak.count).sum()
+        total(self.streaks.iter().filter(|streak| streak.outcome.signal() != Signal::Through))
     }
 
     /// What was lost since the flow came up. Failures that began before its first success are no loss where they were more
@@ -117,7 +117,7 @@ impl<'a> Attempts<'a> {
     pub fn loss(self) -> Loss {
         let up_us = self.through().map(|streak| streak.first_us).min().unwrap_or(0);
         let failed = |streak: &&Streak| streak.outcome.signal() != Signal::Through && streak.last_us < up_us;
-        let before: u32 = self.streaks.iter().filter(failed).map(|streak| streak.count).sum();
+        let before = total(self.streaks.iter().filter(failed));
         let since = Loss { attempts: self.count() - before, failed: self.failed() - before };
         let was_not_there = before >= HARDLY_LOSS || (since.failed == 0 && since.attempts >= LOSS_SAMPLE);
         if was_not_there { since } else { Loss { attempts: self.count(), failed: self.failed() } }
@@ -143,7 +143,7 @@ impl<'a> Attempts<'a> {
     /// The unbroken run of stopped attempts since traffic last got through.
     pub fn stopped(self) -> Stopped {
         let since = self.last_through_us();
-        let answered: u32 = self.through().map(|streak| streak.count).sum();
+        let answered = total(self.through());
         let unanswered = self.arrived.map_or(0, |arrived| arrived.count.saturating_sub(answered));
         let mut run = Stopped::default();
         for streak in self.streaks.iter().filter(|streak| streak.outcome.signal() == Signal::Stopped) {
@@ -154,7 +154,7 @@ impl<'a> Attempts<'a> {
             };
             run.first_us = if run.count == 0 { first_us } else { run.first_us.min(first_us) };
             run.last_us = run.last_us.max(streak.last_us);
-            run.count += count;
+            run.count = run.count.saturating_add(count);
         }
         run
     }
@@ -166,7 +166,7 @@ impl<'a> Attempts<'a> {
             self.streaks.chunk_by(|one, next| (signal(one) == Signal::Stopped) == (signal(next) == Signal::Stopped));
         runs.filter(|run| signal(&run[0]) == Signal::Stopped)
             .map(|run| Stopped {
-                count: run.iter().map(|streak| streak.count).sum(),
+                count: total(run),
                 first_us: run.iter().map(|streak| streak.first_us).min().unwrap_or(0),
                 last_us: run.iter().map(|streak| streak.last_us).max().unwrap_or(0),
             })
@@ -213,6 +213,11 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// How many attempts these streaks are; no fewer than any of them, whoever has counted.
+pub(super) fn total<'a>(streaks: impl IntoIterator<Item = &'a Streak>) -> u32 {
+    streaks.into_iter().fold(0, |total, streak| total.saturating_add(streak.count))
+}
+
 /// How many attempts of a streak began after `since`, when the last of `arrived` that were not answered came in: its share
 /// of the time, rounded down, but none of those.
 fn later_part(streak: &Streak, since: u64, arrived: u32) -> u32 {
@@ -221,8 +226,8 @@ fn later_part(streak: &Streak, since: u64, arrived: u32) -> u32 {
     if span == 0 {
         return 0;
     }
-    // The share is at most 1, so the product fits.
-    let share = (u64::from(streak.count) * later / span) as u32;
+    // The share is at most 1, so that the cast cannot lose anything.
+    let share = (u128::from(streak.count) * u128::from(later) / u128::from(span)) as u32;
     // Pauses grow, so that the attempts of a streak are denser at its beginning.
     share.min(streak.count.saturating_sub(arrived))
 }

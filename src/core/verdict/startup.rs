@@ -4,7 +4,7 @@
 use super::Turn;
 use super::case::CaseRun;
 use super::latency::{bound, rank};
-use super::seen::Attempts;
+use super::seen::{Attempts, total};
 use crate::core::event::{Cell, PodStarted};
 use crate::core::model::flow::{Connection, Endpoint, PodId};
 use crate::core::model::observation::Signal;
@@ -117,7 +117,7 @@ fn summary(case: &str, pod: &PodId, direction: Direction, starts: &[&PodStarted]
         unsettled: unsettled.len(),
         open: starts.iter().filter(|start| start.open_us.is_some()).count(),
         open_ms: Spread::of(starts.iter().map(|start| start.open_us.unwrap_or(0)).collect())?,
-        leaks: starts.iter().map(|start| start.leaks).sum(),
+        leaks: starts.iter().fold(0, |leaks, start| leaks.saturating_add(start.leaks)),
         opened: starts.iter().map(|start| start.opened).sum(),
         kept: starts.iter().map(|start| start.kept).sum(),
         ready_ms: ready(&starts),
@@ -139,7 +139,7 @@ impl Start {
             match (cell.flow.connection, cell.expected) {
                 (Connection::New, Answer::Deny) => {
                     start.guarded = true;
-                    start.leaks += through(cell);
+                    start.leaks = start.leaks.saturating_add(through(cell));
                     let Some(bound) = bound(cell, Turn::Deny) else { continue };
                     if let Some(last_us) = bound.last_wrong_us.map(since) {
                         start.open_us = start.open_us.max(Some(last_us));
@@ -165,8 +165,7 @@ impl Start {
 
 /// How many attempts got through.
 fn through(cell: &Cell) -> u32 {
-    let answered = cell.streaks.iter().filter(|streak| streak.outcome.signal() == Signal::Through);
-    answered.map(|streak| streak.count).sum()
+    total(cell.streaks.iter().filter(|streak| streak.outcome.signal() == Signal::Through))
 }
 
 #[cfg(test)]
