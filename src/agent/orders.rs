@@ -5,16 +5,13 @@ use crate::agent::clock::Clock;
 use crate::agent::echo::is_identity;
 use crate::agent::net::Net;
 use crate::agent::prober::{Prober, Probing};
-use crate::core::wire::{FlowStreak, FromAgent, Pace, ProbeFlow, ToAgent};
+use crate::core::wire::{FlowStreak, FromAgent, Pace, ProbeFlow, SHORTEST_MS, ToAgent};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 /// Entries of one report: far below the frame limit even when each is as long as can be.
 const ENTRIES: usize = 500;
-
-/// The shortest interval between attempts that is taken from a plan.
-const SHORTEST_MS: u32 = 5;
 
 /// An order that is not obeyed; it ends the conversation.
 pub(crate) struct Refusal(pub(crate) String);

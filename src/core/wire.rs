@@ -26,6 +26,9 @@ pub const VERSION: u32 = 6;
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 
+/// The shortest interval between attempts that an agent takes from an order, in milliseconds.
+pub const SHORTEST_MS: u32 = 5;
+
 /// What the controller says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]

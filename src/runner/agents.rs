@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Messages from agents that may wait for the lane.
-const INBOX: usize = 1_024;
+pub(super) const INBOX: usize = 1_024;
 
 /// The agents of a lane.
 pub(super) struct Agents {
@@ -28,6 +29,8 @@ pub(super) struct Agents {
     news: Inbox,
     pub(super) clock: Clock,
     pub(super) epoch: u32,
+    /// When the epoch began.
+    pub(super) epoch_began: Instant,
     /// The first epoch of the case that goes on: its standing connections are no older.
     pub(super) case_epoch: u32,
     pub(super) question: u64,
@@ -70,6 +73,7 @@ impl Agents {
             news,
             clock: shared.clock,
             epoch: 0,
+            epoch_began: Instant::now(),
             case_epoch: 0,
             question: 0,
             orders: BTreeMap::new(),
@@ -122,7 +126,9 @@ impl Agents {
                 link.end().await;
             }
         }
-        while let Ok(next) = self.inbox.try_recv() {
+        // Who stays may go on talking; of those who left, no more than this can be waiting.
+        for _ in 0..INBOX {
+            let Ok(next) = self.inbox.try_recv() else { break };
             if !endpoints.contains(&next.0) {
                 self.take(next, &mut []).await?;
             }

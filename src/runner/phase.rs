@@ -1,6 +1,6 @@
 //! One phase of a case: probe every cell until what is seen is what must happen, and until it has held.
 
-use super::agents::Agents;
+use super::agents::{Agents, INBOX};
 use super::budget::LongestPause;
 use super::clock::micros;
 use super::link::{ANSWER_DEADLINE, Inbound};
@@ -12,7 +12,7 @@ use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
 use crate::core::verdict::seen::OVERBLOCK_US;
-use crate::core::wire::{FromAgent, Pace, ProbeFlow, ToAgent};
+use crate::core::wire::{FromAgent, Pace, ProbeFlow, SHORTEST_MS, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -219,6 +219,7 @@ impl Agents {
     /// The next epoch begins; nobody was told to probe in it yet.
     pub(super) fn open_epoch(&mut self) {
         self.epoch += 1;
+        self.epoch_began = Instant::now();
         self.outage.restart();
     }
 
@@ -256,7 +257,8 @@ impl Agents {
         }
     }
 
-    /// Takes in what comes until `deadline`, or until something came and nothing more is waiting.
+    /// Takes in what comes until `deadline`, or until something came and what was waiting behind it is taken in. Whoever
+    /// talks without end does not keep anybody waiting for an end.
     pub(super) async fn listen(&mut self, cells: &mut [Cell], deadline: Instant) -> Result<(), Lost> {
         let first = tokio::time::timeout_at(deadline, self.inbox.recv()).await;
         if let Some(standstill) = self.outage.woke_late(deadline) {
@@ -264,7 +266,8 @@ impl Agents {
         }
         let Ok(Some(first)) = first else { return Ok(()) };
         self.take(first, cells).await?;
-        while let Ok(next) = self.inbox.try_recv() {
+        for _ in 0..INBOX {
+            let Ok(next) = self.inbox.try_recv() else { break };
             self.take(next, cells).await?;
         }
         Ok(())
@@ -378,6 +381,7 @@ impl Agents {
         let Some(link) = self.links.get(&endpoint) else { return Ok(()) };
         match message {
             FromAgent::Streaks { epoch, streaks } if epoch == self.epoch => {
+                let most = self.epoch_began.elapsed().as_millis() / u128::from(SHORTEST_MS) + 1;
                 for update in streaks {
                     // An agent reports only on flows that it was told to probe; anything else is not evidence.
                     let Some(cell) = cells.get_mut(update.flow as usize).filter(|c| c.flow.from == endpoint) else {
@@ -388,9 +392,19 @@ impl Agents {
                         last_us: link.run_us(update.streak.last_us),
                         ..update.streak
                     };
+                    if !streak.is_possible() {
+                        let cause = format!("it reported times of {} that cannot be", cell.flow);
+                        return Err(Lost { endpoint, cause });
+                    }
                     let place = update.index as usize;
                     match place.cmp(&cell.streaks.len()) {
                         std::cmp::Ordering::Less => cell.streaks[place] = streak,
+                        // Else its inventions could fill the memory.
+                        std::cmp::Ordering::Equal if place as u128 >= most => {
+                            let cause =
+                                format!("it reported more streaks of {} than it can have made attempts", cell.flow);
+                            return Err(Lost { endpoint, cause });
+                        }
                         std::cmp::Ordering::Equal => cell.streaks.push(streak),
                         std::cmp::Ordering::Greater => {
                             let cause =
@@ -405,11 +419,16 @@ impl Agents {
                     let Some(cell) = cells.get_mut(arrival.flow as usize).filter(|c| c.flow.to == endpoint) else {
                         continue;
                     };
-                    cell.arrived = Some(Arrived {
+                    let arrived = Arrived {
                         count: arrival.count,
                         first_us: link.run_us(arrival.first_us),
                         last_us: link.run_us(arrival.last_us),
-                    });
+                    };
+                    if !arrived.is_possible() {
+                        let cause = format!("it reported times of {} that cannot be", cell.flow);
+                        return Err(Lost { endpoint, cause });
+                    }
+                    cell.arrived = Some(arrived);
                 }
             }
             FromAgent::Refused { reason } => return Err(Lost { endpoint, cause: reason }),

@@ -4,6 +4,7 @@ mod canary;
 mod conntrack;
 mod cuts;
 mod foreign;
+mod hostile;
 mod latency;
 mod nodes;
 mod pairs;

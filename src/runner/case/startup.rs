@@ -163,7 +163,8 @@ impl Agents {
     /// When an agent began that has worked on this epoch since; `None` when it has not.
     fn began_us(&self, endpoint: &Endpoint) -> Option<u64> {
         let link = self.links.get(endpoint)?;
-        (link.epoch_at_first() == Some(self.epoch)).then(|| link.run_us(0))
+        // Whatever its clock says, it began before now.
+        (link.epoch_at_first() == Some(self.epoch)).then(|| link.run_us(0).min(self.clock.now_us()))
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) const STEADY: Duration = Duration::from_secs(10);
 /// How often the clocks are compared when a link opens; the quickest answer counts.
 const CLOCK_SAMPLES: u64 = 5;
 
+/// So many messages are taken that nobody asked for while an agent is being met: more than all that one can have to tell.
+const NEWS: usize = 1_024;
+
 pub(super) type Reader = FrameReader<ReadHalf<Box<dyn Stream>>>;
 pub(super) type Writer = FrameWriter<WriteHalf<Box<dyn Stream>>>;
 
@@ -87,6 +90,8 @@ pub(super) enum OpenError {
     CannotListen(String),
     #[error("it answered `{0}` out of turn")]
     OutOfTurn(String),
+    #[error("it said too much that it was not asked for")]
+    Talkative,
 }
 
 impl OpenError {
@@ -103,7 +108,8 @@ impl OpenError {
             | Self::Stranger { .. }
             | Self::Replaced
             | Self::CannotListen(_)
-            | Self::OutOfTurn(_) => false,
+            | Self::OutOfTurn(_)
+            | Self::Talkative => false,
         }
     }
 }
@@ -211,7 +217,12 @@ impl Talk {
                 match self.reader.read().await? {
                     Some(FromAgent::Refused { reason }) => return Err(OpenError::Refused(reason)),
                     // It may have had a plan, and strangers may have sent it datagrams.
-                    Some(news @ (FromAgent::Arrivals { .. } | FromAgent::Streaks { .. })) => self.news.push(news),
+                    Some(news @ (FromAgent::Arrivals { .. } | FromAgent::Streaks { .. })) => {
+                        if self.news.len() >= NEWS {
+                            return Err(OpenError::Talkative);
+                        }
+                        self.news.push(news);
+                    }
                     Some(message) => return Ok(message),
                     None => return Err(OpenError::HungUp),
                 }
@@ -247,7 +258,8 @@ impl Talk {
                     let round_trip = clock.now_us() - asked;
                     let middle = asked + round_trip / 2;
                     if best.is_none_or(|(quickest, _)| round_trip < quickest) {
-                        best = Some((round_trip, middle.cast_signed() - at_us.cast_signed()));
+                        // No clock of ours is so far off that this is not exact; one that lies may be.
+                        best = Some((round_trip, middle.cast_signed().saturating_sub_unsigned(at_us)));
                     }
                 }
                 other => return Err(OpenError::OutOfTurn(format!("{other:?}"))),

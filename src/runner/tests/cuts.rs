@@ -13,7 +13,7 @@ use std::sync::Arc;
 const CASE: &str = "deny-ingress-to-one-pod";
 const NEXT_CASE: &str = "deny-egress-of-one-pod";
 
-fn seconds(seconds: u64) -> Duration {
+pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -32,7 +32,7 @@ fn verdicts(result: &RunResult) -> BTreeMap<String, Verdict> {
 }
 
 /// Why cases were given up.
-fn abandoned(events: &[RunEvent]) -> Vec<String> {
+pub(super) fn abandoned(events: &[RunEvent]) -> Vec<String> {
     let cause = |event: &RunEvent| {
         if let Event::CaseEnded { abandoned, .. } = &event.event { abandoned.clone() } else { None }
     };
@@ -40,7 +40,7 @@ fn abandoned(events: &[RunEvent]) -> Vec<String> {
 }
 
 /// Nothing but a note tells this run from one without cuts.
-fn assert_unharmed(what: &str, result: &RunResult, events: &[RunEvent], undisturbed: &RunResult) {
+pub(super) fn assert_unharmed(what: &str, result: &RunResult, events: &[RunEvent], undisturbed: &RunResult) {
     assert!(abandoned(events).is_empty(), "{what}: {:?}", abandoned(events));
     assert_eq!(verdicts(result), verdicts(undisturbed), "{what}: {}", story(result));
     assert_eq!(result.verdict, undisturbed.verdict, "{what}: {}", story(result));

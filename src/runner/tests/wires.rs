@@ -1,4 +1,5 @@
-//! A simulated target whose control streams can be cut: those of its first lane, all at the same moment.
+//! A simulated target whose control streams can be cut: those of its first lane, all at the same moment. Or over which one
+//! agent lies.
 
 use crate::agent::{FrameReader, FrameWriter};
 use crate::core::model::change::Change;
@@ -66,20 +67,29 @@ impl Cut {
     }
 }
 
+/// What somebody says instead of a message.
+pub(super) type Lie = Arc<dyn Fn(FromAgent) -> Vec<FromAgent> + Send + Sync>;
+
 pub(super) struct Wires {
     sim: SimTarget,
     cuts: Vec<Cut>,
     lag: Duration,
+    lie: Option<Lie>,
 }
 
 impl Wires {
     pub(super) fn new(sim: SimTarget, cuts: Vec<Cut>) -> Self {
-        Self { sim, cuts, lag: Duration::ZERO }
+        Self { sim, cuts, lag: Duration::ZERO, lie: None }
     }
 
     /// Wires over which whatever an agent says takes so long, and whatever it is told takes no time.
     pub(super) fn lagging(sim: SimTarget, lag: Duration) -> Self {
-        Self { sim, cuts: Vec::new(), lag }
+        Self { sim, cuts: Vec::new(), lag, lie: None }
+    }
+
+    /// Wires over which the agent of x/a says something else.
+    pub(super) fn lying(sim: SimTarget, lie: impl Fn(FromAgent) -> Vec<FromAgent> + Send + Sync + 'static) -> Self {
+        Self { sim, cuts: Vec::new(), lag: Duration::ZERO, lie: Some(Arc::new(lie)) }
     }
 }
 
@@ -101,6 +111,8 @@ struct Exchange {
     done: watch::Sender<(u32, Option<Done>)>,
     /// How long an answer is on its way.
     lag: Duration,
+    /// What the agent of x/a says instead.
+    lie: Option<Lie>,
 }
 
 struct Pending {
@@ -151,7 +163,7 @@ impl Target for Wires {
         let sim = self.sim.open_lane(names, stand).await?;
         let (done, _) = watch::channel((0, None));
         let waiting = cuts.iter().map(|cut| Pending { cut: cut.clone(), seen: 0 }).collect();
-        let exchange = Arc::new(Exchange { cuts: Mutex::new(waiting), done, lag: self.lag });
+        let exchange = Arc::new(Exchange { cuts: Mutex::new(waiting), done, lag: self.lag, lie: self.lie.clone() });
         for cut in cuts {
             if let When::After(delay) = cut.when {
                 let exchange = Arc::clone(&exchange);
@@ -201,6 +213,7 @@ impl Dial for WiredDial {
             return Err(TargetError { step, cause: "the API server is away".to_owned(), hint: None, gone: false });
         }
         let place: Endpoint = "x/a".parse().unwrap();
+        let lie = self.exchange.lie.clone().filter(|_| *endpoint == place);
         let agent = match done.map(|done| done.then).filter(|_| *endpoint == place) {
             None | Some(Then::Same) => self.sim.connect(endpoint).await?,
             Some(Then::Replaced) => {
@@ -217,7 +230,7 @@ impl Dial for WiredDial {
             Some(Then::Gone) => return Err(TargetError::gone(step, "there is no pod x/a")),
         };
         let (near, far) = duplex(64 * 1024);
-        tokio::spawn(relay(far, agent, Arc::clone(&self.exchange)));
+        tokio::spawn(relay(far, agent, Arc::clone(&self.exchange), lie));
         Ok(Box::new(near))
     }
 }
@@ -228,20 +241,25 @@ async fn hold<T>(_kept: T) {
 }
 
 /// Passes messages on until the streams are cut.
-async fn relay(controller: DuplexStream, agent: Box<dyn Stream>, exchange: Arc<Exchange>) {
+async fn relay(controller: DuplexStream, agent: Box<dyn Stream>, exchange: Arc<Exchange>, lie: Option<Lie>) {
     let mut cut = exchange.done.subscribe();
     let (from_controller, to_controller) = split(controller);
     let (from_agent, to_agent) = split(agent);
     let (mut orders, mut obeying) = (FrameReader::new(from_controller), FrameWriter::new(to_agent));
     let (mut answers, mut hearing) = (FrameReader::new(from_agent), FrameWriter::new(to_controller));
+    let (no_lag, truth) = (Duration::ZERO, |order: ToAgent| vec![order]);
+    let lied = |answer: FromAgent| match &lie {
+        Some(lie) => lie(answer),
+        None => vec![answer],
+    };
     tokio::select! {
         biased;
         _ = cut.changed() => {}
-        () = pass::<ToAgent, _, _>(&mut orders, &mut obeying, Duration::ZERO, |order| exchange.triggers(|when| match when {
+        () = pass::<ToAgent, _, _>(&mut orders, &mut obeying, no_lag, truth, |order| exchange.triggers(|when| match when {
             When::Order(number, is_like) => is_like(order).then_some(*number),
             When::After(_) | When::Answer(..) => None,
         })) => {}
-        () = pass::<FromAgent, _, _>(&mut answers, &mut hearing, exchange.lag, |answer| exchange.triggers(|when| match when {
+        () = pass::<FromAgent, _, _>(&mut answers, &mut hearing, exchange.lag, lied, |answer| exchange.triggers(|when| match when {
             When::Answer(number, is_like) => is_like(answer).then_some(*number),
             When::After(_) | When::Order(..) => None,
         })) => {}
@@ -257,13 +275,16 @@ async fn pass<M: Message, R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut FrameReader<R>,
     to: &mut FrameWriter<W>,
     lag: Duration,
+    say: impl Fn(M) -> Vec<M>,
     cuts: impl Fn(&M) -> bool,
 ) {
     let (sender, mut on_their_way) = mpsc::unbounded_channel();
     let reading = async {
         while let Ok(Some(message)) = from.read::<M>().await {
-            if sender.send((Instant::now() + lag, message)).is_err() {
-                return;
+            for said in say(message) {
+                if sender.send((Instant::now() + lag, said)).is_err() {
+                    return;
+                }
             }
         }
     };
