@@ -150,11 +150,23 @@ mod tests {
         }
 
         #[test]
-        fn a_broken_tail_never_panics(tail: [u8; 32]) {
-            let mut bytes = packet(&[&ANSWER, &tail]);
-            Answer::parse(&bytes);
-            bytes[..5].copy_from_slice(&REQUEST);
-            Request::parse(&bytes[..LENGTH - 1]);
+        fn whatever_follows_the_beginning_is_read_as_it_would_be_written_or_not_at_all(
+            tail in proptest::collection::vec(any::<u8>(), LENGTH),
+            length in 0..=u8::MAX,
+            identity in "\\PC{0,40}",
+        ) {
+            let text = packet(&[&ANSWER, &[length, 0, 0], &tail[..34], identity.as_bytes()]);
+            for bytes in [packet(&[&ANSWER, &tail]), text] {
+                if let Some(answer) = Answer::parse(&bytes) {
+                    prop_assert!(is_identity(&answer.identity));
+                    prop_assert_eq!(Answer::parse(&answer.to_bytes()), Some(answer));
+                }
+                prop_assert_eq!(Answer::parse(&bytes[..LENGTH - 1]), None);
+            }
+            let bytes = packet(&[&REQUEST, &tail]);
+            let request = Request::parse(&bytes).unwrap();
+            prop_assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+            prop_assert_eq!(Request::parse(&bytes[..LENGTH - 1]), None);
         }
     }
 }

@@ -271,6 +271,38 @@ async fn an_answer_to_another_request_is_ignored() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_given_before_proves_nothing() {
+    let receiver = UdpSocket::bind((LOOPBACKS[0], 0)).await.unwrap();
+    let to = receiver.local_addr().unwrap();
+    let replaying = tokio::spawn(async move {
+        let (mut packet, mut first): (Packet, _) = ([0; LENGTH], None);
+        loop {
+            let (_, source) = receiver.recv_from(&mut packet).await.unwrap();
+            let nonce = Request::parse(&packet).unwrap().nonce;
+            let answer = Answer { nonce, source, identity: "y/b".to_owned() };
+            receiver.send_to(first.get_or_insert(answer.to_bytes()), source).await.unwrap();
+        }
+    });
+    assert_eq!(attempt(Protocol::Udp, to).await, Outcome::Connected { source: LOOPBACKS[0] });
+    assert_eq!(short_attempt(Protocol::Udp, to).await, Outcome::TimedOut);
+    replaying.abort();
+
+    let listener = TcpListener::bind((LOOPBACKS[0], 0)).unwrap();
+    let to = listener.local_addr().unwrap();
+    let replaying = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let first = request_by_hand(&mut stream);
+        answer_by_hand(&mut stream, first);
+        let (mut stream, _) = listener.accept().unwrap();
+        request_by_hand(&mut stream);
+        answer_by_hand(&mut stream, first);
+    });
+    assert_eq!(attempt(Protocol::Tcp, to).await, Outcome::Connected { source: LOOPBACKS[0] });
+    assert_eq!(attempt(Protocol::Tcp, to).await, Outcome::NoEcho);
+    tokio::task::spawn_blocking(move || replaying.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
 async fn arrivals_count_even_when_the_answer_is_lost() {
     let receiver = sockets("y/b");
     let port = open(&receiver, Protocol::Udp).await;
