@@ -34,8 +34,12 @@ pub enum FoundError {
 
 /// What the run found that a file tells of.
 pub fn read(path: &Path) -> Result<Found, FoundError> {
-    let bytes = std::fs::read(path)?;
-    match serde_json::from_slice::<serde_json::Value>(&bytes) {
+    parse(&std::fs::read(path)?)
+}
+
+/// What the run found that the contents of such a file tell of.
+pub fn parse(bytes: &[u8]) -> Result<Found, FoundError> {
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
         // A log of one line is an object as well.
         Ok(value) if value.get("event").is_none() => {
             let schema = value.get("schema").and_then(serde_json::Value::as_str).ok_or(FoundError::Neither)?;
@@ -46,7 +50,7 @@ pub fn read(path: &Path) -> Result<Found, FoundError> {
         }
         Err(error) if bytes.trim_ascii_start().starts_with(b"{\n") => Err(FoundError::Report(error)),
         Ok(_) | Err(_) => {
-            let recording = match record::read(bytes.as_slice()) {
+            let recording = match record::read(bytes) {
                 Err(record::ReadError::NoLog | record::ReadError::Empty) => return Err(FoundError::Neither),
                 other => other?,
             };
