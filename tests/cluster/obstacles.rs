@@ -71,28 +71,35 @@ fn an_api_server_that_is_not_there_is_named() {
 #[test]
 #[ignore = "needs a cluster (KUBECONFIG)"]
 fn a_quota_that_forbids_pods_is_named() {
-    let cluster = Cluster::connect();
-    let template = cluster.runtime.spawn(template::<ResourceQuota>(
-        cluster.client.clone(),
-        json!({"metadata": {"name": "papertiger-test-no-pods"}, "spec": {"hard": {"pods": "0"}}}),
-    ));
-    stops_with(&[], &["exceeded quota", "papertiger-test-no-pods"]);
-    template.abort();
-    cluster.wait_until_clean(PATIENCE);
+    let quota = json!({"metadata": {"name": "papertiger-test-no-pods"}, "spec": {"hard": {"pods": "0"}}});
+    stops_under::<ResourceQuota>(quota, &["exceeded quota", "papertiger-test-no-pods"]);
 }
 
 #[test]
 #[ignore = "needs a cluster (KUBECONFIG)"]
 fn a_limit_range_that_the_probe_pods_exceed_is_named() {
+    let limits = json!({
+        "metadata": {"name": "papertiger-test-small-pods"},
+        "spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]},
+    });
+    stops_under::<LimitRange>(limits, &["maximum memory usage per Pod is 1Mi"]);
+}
+
+/// A run whose namespaces get this object at once stops, and says these words.
+fn stops_under<K>(object: Value, parts: &[&str])
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
     let cluster = Cluster::connect();
-    let template = cluster.runtime.spawn(template::<LimitRange>(
-        cluster.client.clone(),
-        json!({
-            "metadata": {"name": "papertiger-test-small-pods"},
-            "spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]},
-        }),
-    ));
-    stops_with(&[], &["maximum memory usage per Pod is 1Mi"]);
+    let template = cluster.runtime.spawn(template::<K>(cluster.client.clone(), object));
+    stops_with(&[], parts);
     template.abort();
     cluster.wait_until_clean(PATIENCE);
 }

@@ -1,11 +1,10 @@
 //! Control streams that are cut: the verdicts are those of a run in which nothing happened, or none is given.
 
-use super::wires::{Cut, How, Then, When, Wires};
+use super::wires::{Cut, How, Then, When, Wires, peer};
 use super::*;
 use crate::core::verdict::CaseResult;
 use crate::core::wire::{FromAgent, ToAgent};
-use crate::runner::clock::Clock;
-use crate::runner::link::{Inbound, Link, Peer};
+use crate::runner::link::{Inbound, Link};
 use crate::target::{Lane, LaneNames, Stand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,14 +191,7 @@ async fn a_stream_is_resumed_while_nobody_listens() {
         let names = LaneNames { run: "sim000".to_owned(), lane: 0, token: "token".to_owned() };
         let wires = Wires::new(SimTarget::new(SimOptions::default()), vec![cut]);
         let lane = wires.open_lane(names, Stand::Spread).await.unwrap();
-        let peer = Peer {
-            endpoint: "x/a".parse().unwrap(),
-            identity: "x/a@sim0000".to_owned(),
-            token: "token".to_owned(),
-            ports: Vec::new(),
-            clock: Clock::start(),
-            dial: lane.dial(),
-        };
+        let peer = peer(lane.dial());
         let (sender, mut inbox) = mpsc::channel(8);
         let mut link = Link::open(peer, sender, Arc::default()).await.unwrap();
         tokio::time::sleep(seconds(600)).await;

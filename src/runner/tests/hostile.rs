@@ -2,13 +2,12 @@
 //! themselves ends their case, and neither takes more than it is given.
 
 use super::cuts::{abandoned, assert_unharmed, seconds};
-use super::wires::Wires;
+use super::wires::{Wires, peer};
 use super::*;
 use crate::core::model::flow::Endpoint;
 use crate::core::model::observation::{Outcome, Streak};
 use crate::core::wire::{Arrival, FlowStreak, FromAgent, VERSION, encode};
-use crate::runner::clock::Clock;
-use crate::runner::link::{Inbound, Link, Peer};
+use crate::runner::link::{Inbound, Link};
 use crate::target::{Dial, Stream, TargetError};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -201,14 +200,7 @@ fn greeting(at_us: u64) -> Vec<u8> {
 }
 
 async fn meet(said: Vec<u8>) -> (Result<Link, String>, mpsc::Receiver<(Endpoint, Inbound)>) {
-    let peer = Peer {
-        endpoint: "x/a".parse().unwrap(),
-        identity: "x/a@sim0000".to_owned(),
-        token: "token".to_owned(),
-        ports: Vec::new(),
-        clock: Clock::start(),
-        dial: Script(said),
-    };
+    let peer = peer(Script(said));
     let (sender, inbox) = mpsc::channel(8);
     (Link::open(peer, sender, Arc::default()).await.map_err(|unreached| unreached.to_string()), inbox)
 }

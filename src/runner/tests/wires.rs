@@ -6,6 +6,8 @@ use crate::core::model::change::Change;
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::world::World;
 use crate::core::wire::{FromAgent, Message, ToAgent};
+use crate::runner::clock::Clock;
+use crate::runner::link::Peer;
 use crate::target::sim::{SimDial, SimLane, SimTarget};
 use crate::target::{Dial, Lane, LaneNames, Stand, Stream, Target, TargetError};
 use std::future::pending;
@@ -14,6 +16,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
+
+/// An agent of a simulated lane, as a link meets it.
+pub(super) fn peer<D>(dial: D) -> Peer<D> {
+    Peer {
+        endpoint: "x/a".parse().unwrap(),
+        identity: "x/a@sim0000".to_owned(),
+        token: "token".to_owned(),
+        ports: Vec::new(),
+        clock: Clock::start(),
+        dial,
+    }
+}
 
 /// A cut.
 #[derive(Clone, Debug)]
