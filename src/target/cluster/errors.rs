@@ -1,6 +1,6 @@
 //! What the API server or the way to it says, in the words of a [`TargetError`].
 
-use crate::causes::causes;
+use crate::causes::{causes, chain};
 use crate::target::TargetError;
 use kube::client::AuthError;
 use std::error::Error;
@@ -45,16 +45,16 @@ pub(super) fn cause(error: &kube::Error) -> String {
 
 /// Why a kubeconfig cannot be used. The parser shows the lines around a mistake behind its first one; tokens and keys may
 /// stand on them.
-pub(super) fn kubeconfig_problem(error: &dyn Error) -> String {
-    let first_line = |error: &dyn Error| error.to_string().lines().next().unwrap_or_default().to_owned();
-    let mut text = first_line(error);
-    let mut next = error.source();
-    while let Some(error) = next {
-        let inner = first_line(error);
-        if !text.contains(&inner) {
-            text.push_str(&format!(": {inner}"));
+pub(super) fn kubeconfig_problem(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for error in chain(error) {
+        let message = error.to_string();
+        let first_line = message.lines().next().unwrap_or_default();
+        if text.is_empty() {
+            text.push_str(first_line);
+        } else if !text.contains(first_line) {
+            text.push_str(&format!(": {first_line}"));
         }
-        next = error.source();
     }
     text
 }
@@ -66,8 +66,7 @@ pub(super) fn watch_problem(error: &(dyn Error + 'static)) -> String {
 
 /// What is said in place of an error whose own words may hold credentials: a proxy's address, a plugin's arguments and output.
 fn without_credentials(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
+    for error in chain(error) {
         if let Some(
             kube::Error::ProxyProtocolUnsupported { proxy_url } | kube::Error::ProxyProtocolDisabled { proxy_url, .. },
         ) = error.downcast_ref()
@@ -89,7 +88,7 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<String> {
             Some(AuthError::AuthExecParse(_)) => {
                 return Some("the kubeconfig's credential plugin printed no credential that can be read".to_owned());
             }
-            Some(_) | None => next = error.source(),
+            Some(_) | None => {}
         }
     }
     None
