@@ -13,7 +13,7 @@ use crate::core::catalogue::{Case, Instance, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
-use crate::core::model::change::{Change, Subject, guarded};
+use crate::core::model::change::{Change, guarded};
 use crate::core::model::flow::{Connection, Endpoint, Flow};
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
@@ -115,12 +115,12 @@ pub(super) async fn run<L: Lane>(
             work.ask_kubelet(phase).await?;
         }
     }
+    for change in &restore {
+        work.change(change).await?;
+    }
     let ended = work.ended;
     let settings = shared.settings.recorded();
     let clean = is_clean(&started, &ended, &settings);
-    for change in &restore {
-        lane.apply(change).await?;
-    }
     let settles = property.is_some_and(Property::can_be_assumed);
     let assumptions = settles.then(|| observe_property(&started, &ended, &settings));
     Ok(Finished { clean, assumptions })
@@ -261,11 +261,7 @@ impl<L: Lane> Work<'_, L> {
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
         let pods = match self.experiment.change(phase).cloned() {
-            Some(Change::Recreate { subject }) => self.recreate(subject).await?,
-            Some(change) => {
-                self.lane.apply(&change).await?;
-                Vec::new()
-            }
+            Some(change) => self.change(&change).await?,
             None => Vec::new(),
         };
         let accepted_us = clock.now_us();
@@ -279,14 +275,23 @@ impl<L: Lane> Work<'_, L> {
         Ok(Probed { requested_us, accepted_us, pods, observed })
     }
 
-    /// Makes pods again and takes up with their agents, which are others than before. Gives the pods as they now are.
-    async fn recreate(&mut self, subject: Subject) -> Result<Vec<Pod>, CaseError> {
-        let endpoints: Vec<Endpoint> = self.world.held_by(&subject).map(|pod| pod.id.clone().into()).collect();
-        self.agents.leave(&endpoints).await?;
-        self.lane.apply(&Change::Recreate { subject: subject.clone() }).await?;
-        self.world = self.case.narrow(self.lane.world().clone());
-        self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
-        Ok(self.world.held_by(&subject).cloned().collect())
+    /// Makes a change. Gives the pods that it makes again as they now are.
+    async fn change(&mut self, change: &Change) -> Result<Vec<Pod>, CaseError> {
+        match change {
+            Change::Recreate { subject, bare: _ } => {
+                // The agents of what is made again are others than before.
+                let endpoints: Vec<Endpoint> = self.world.held_by(subject).map(|pod| pod.id.clone().into()).collect();
+                self.agents.leave(&endpoints).await?;
+                self.lane.apply(change).await?;
+                self.world = self.case.narrow(self.lane.world().clone());
+                self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
+                Ok(self.world.held_by(subject).cloned().collect())
+            }
+            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => {
+                self.lane.apply(change).await?;
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.

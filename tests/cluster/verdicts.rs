@@ -1,8 +1,9 @@
 //! What is said of the cluster, over and over.
 
 use crate::common::{Cluster, Kind, cases, verify};
+use papertiger::core::event::{Event, RunEvent};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Patience for a cluster that is known to enforce nothing: whatever does not come in so long never does.
 const SHORT: [&str; 2] = ["--settle", "10s"];
@@ -66,6 +67,45 @@ fn what_is_made_again_is_known() {
     let report = verify(&arguments).assert_code(code).report();
     let right = cases(&report, if code == 0 { "enforced" } else { "ignored" });
     assert_eq!(right.len(), report["cases"].as_array().unwrap().len(), "{report:#}");
+    assert_eq!(cluster.namespaces(), BTreeSet::new(), "a run has left namespaces behind");
+}
+
+#[test]
+#[ignore = "needs a cluster (KUBECONFIG), makes a pod without a controller"]
+fn a_pod_without_a_controller_is_probed_beside_those_with_one() {
+    let cluster = Cluster::connect();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let log = log.path().to_str().unwrap();
+    // The second case on the same lane is about the same pod, which has a controller again.
+    let mut arguments =
+        vec!["--lanes", "1", "--case", "bare-pods-are-isolated", "--case", "update-moves-peer", "--record", log];
+    let (code, verdict) = match cluster.kind {
+        Kind::Enforces => (0, "enforced"),
+        Kind::Ignores => {
+            arguments.extend(SHORT);
+            (1, "ignored")
+        }
+    };
+    let report = verify(&arguments).assert_code(code).report();
+    assert_eq!(cases(&report, verdict).len(), 2, "{report:#}");
+    let events = std::fs::read_to_string(log).unwrap();
+    let events = events.lines().skip(1).map(|line| serde_json::from_str::<RunEvent>(line).expect("an event"));
+    let (mut made, mut began) = (Vec::new(), BTreeMap::new());
+    for RunEvent { event, .. } in events {
+        match event {
+            Event::PhaseEnded(ended) => made.extend(ended.pods.iter().map(|pod| pod.bare)),
+            Event::CaseStarted(started) => {
+                began.insert(started.case.clone(), started.world.pods.iter().filter(|pod| pod.bare).count());
+            }
+            _ => {}
+        }
+    }
+    // As the API server has their owners.
+    assert_eq!(made, [true]);
+    assert_eq!(
+        began,
+        [("bare-pods-are-isolated", 0), ("update-moves-peer", 0)].map(|(id, bare)| (id.into(), bare)).into()
+    );
     assert_eq!(cluster.namespaces(), BTreeSet::new(), "a run has left namespaces behind");
 }
 

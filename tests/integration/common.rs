@@ -66,6 +66,7 @@ fn pod(index: usize, id: &str, node: &str) -> Pod {
         node: node.into(),
         addresses: addresses("10.244.1", "fd00:1"),
         host_network: false,
+        bare: false,
         phase: world::Phase::Running,
         ports: [(Protocol::Tcp, 80), (Protocol::Udp, 53)]
             .map(|(protocol, port)| ContainerPort {

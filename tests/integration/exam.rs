@@ -74,6 +74,7 @@ exam! {
     stale_update = StaleUpdate,
     ignore_label_change = IgnoreLabelChange,
     ignore_new_pods = IgnoreNewPods,
+    ignore_bare_pods = IgnoreBarePods,
     slow = Slow,
     dead_receiver = DeadReceiver,
     wrong_identity = WrongIdentity,
@@ -189,7 +190,8 @@ fn examine(fault: Fault) {
         | Fault::StaleDelete
         | Fault::StaleUpdate
         | Fault::IgnoreLabelChange
-        | Fault::IgnoreNewPods => is_found(&report, fault),
+        | Fault::IgnoreNewPods
+        | Fault::IgnoreBarePods => is_found(&report, fault),
     }
     if fault == Fault::NoEngine {
         nothing_is_enforced(&report);

@@ -68,7 +68,7 @@ async fn pods_are_made_again() -> Result {
     apply(&mut lane, vec![policy("y/deny", Some(vec![]), None)]).await?;
     let (before, links_before) = (lane.world().clone(), links(&lab, "n1")? + links(&lab, "n2")?);
     for subject in [Subject::Pod(PodId::new("y", "b")), Subject::Namespace("z".to_owned())] {
-        make(&mut lane, &Change::Recreate { subject }).await?;
+        make(&mut lane, &Change::Recreate { subject, bare: false }).await?;
     }
     lane.settled().await?;
     for (old, new) in before.pods.iter().zip(&lane.world().pods) {
@@ -83,7 +83,7 @@ async fn pods_are_made_again() -> Result {
         return Err(format!("{links_before} links became {links_now}").into());
     }
     expect(&lane, &flows, |flow| flow.to.pod().is_none_or(|pod| pod.namespace != "y"))?;
-    make(&mut lane, &Change::Recreate { subject: Subject::Namespace("y".to_owned()) }).await?;
+    make(&mut lane, &Change::Recreate { subject: Subject::Namespace("y".to_owned()), bare: false }).await?;
     lane.settled().await?;
     expect(&lane, &flows, |_| true)?;
     Ok(lab.close().await?)

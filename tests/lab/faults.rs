@@ -85,7 +85,7 @@ fn echo_2(world: &World) -> Peer {
     block(&format!("{}/32", world.externals[1].addresses[0]), &[])
 }
 
-const WITNESSES: [Witness; 29] = [
+const WITNESSES: [Witness; 30] = [
     Witness { fault: Fault::NoEngine, changes: deny, flow: "x/a > y/b", faithful: false },
     Witness { fault: Fault::IgnoreIngress, changes: deny, flow: "x/a > y/b svc", faithful: false },
     Witness {
@@ -262,7 +262,16 @@ const WITNESSES: [Witness; 29] = [
     Witness {
         fault: Fault::IgnoreNewPods,
         changes: |world| {
-            let again = Change::Recreate { subject: Subject::Pod(PodId::new("y", "b")) };
+            let again = Change::Recreate { subject: Subject::Pod(PodId::new("y", "b")), bare: false };
+            [deny(world), vec![again]].concat()
+        },
+        flow: "x/a > y/b",
+        faithful: false,
+    },
+    Witness {
+        fault: Fault::IgnoreBarePods,
+        changes: |world| {
+            let again = Change::Recreate { subject: Subject::Pod(PodId::new("y", "b")), bare: true };
             [deny(world), vec![again]].concat()
         },
         flow: "x/a > y/b",

@@ -48,6 +48,7 @@ pub(crate) fn world(suffix: &str) -> World {
                 node: String::new(),
                 addresses: Vec::new(),
                 host_network: false,
+                bare: false,
                 phase: Phase::Running,
                 ports: ports.clone(),
                 service: None,
@@ -121,7 +122,7 @@ async fn listening(lane: &LabLane, endpoints: impl IntoIterator<Item = Endpoint>
 /// Makes a change, and waits until new agents listen.
 pub(crate) async fn make(lane: &mut LabLane, change: &Change) -> Result {
     lane.apply(change).await?;
-    if let Change::Recreate { subject } = change {
+    if let Change::Recreate { subject, bare: _ } = change {
         let new: Vec<Endpoint> = lane.world().held_by(subject).map(|pod| pod.id.clone().into()).collect();
         listening(lane, new).await?;
     }

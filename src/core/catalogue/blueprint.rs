@@ -79,6 +79,7 @@ impl Blueprint {
                 node: String::new(),
                 addresses: Vec::new(),
                 host_network: false,
+                bare: false,
                 phase: Phase::Running,
                 ports: self.ports_of(plan),
                 service: None,

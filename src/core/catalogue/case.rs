@@ -93,5 +93,7 @@ pub enum Action {
         subject: Subject,
         /// How often it is made again before, and watched from its first instruction on. 0 where it is a namespace.
         starts: u32,
+        /// Whether it is made without a controller. No where it is a namespace or its starts are watched.
+        bare: bool,
     },
 }

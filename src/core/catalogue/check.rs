@@ -259,7 +259,7 @@ impl<'a> Checker<'a> {
     }
 
     fn recreated(&mut self, at: &str, recreate: RecreateFile) -> Option<Action> {
-        let RecreateFile { pod, namespace, starts } = recreate;
+        let RecreateFile { pod, namespace, starts, bare } = recreate;
         let subject = self.subject(at, pod, namespace)?;
         match subject {
             Subject::Namespace(_) if starts > 0 => {
@@ -267,6 +267,16 @@ impl<'a> Checker<'a> {
             }
             Subject::Pod(_) if starts > MAX_STARTS => {
                 self.report(format!("{at}.starts"), format!("at most {MAX_STARTS} starts can be watched"));
+            }
+            Subject::Pod(_) | Subject::Namespace(_) => {}
+        }
+        match subject {
+            Subject::Namespace(_) if bare => {
+                self.report(format!("{at}.bare"), "only a pod can be without a controller".to_owned());
+            }
+            Subject::Pod(_) if bare && starts > 0 => {
+                let message = "the start of a pod without a controller is not watched: leave out `bare` or `starts`";
+                self.report(format!("{at}.bare"), message.to_owned());
             }
             Subject::Pod(_) | Subject::Namespace(_) => {}
         }
@@ -279,7 +289,7 @@ impl<'a> Checker<'a> {
             self.report(at.to_owned(), message);
         }
         self.existing.retain(|name| !subject.takes_along(name));
-        Some(Action::Recreate { subject, starts })
+        Some(Action::Recreate { subject, starts, bare })
     }
 
     fn subject(&mut self, at: &str, pod: Option<String>, namespace: Option<String>) -> Option<Subject> {

@@ -167,6 +167,9 @@ pub(super) struct RecreateFile {
     #[serde(default)]
     #[schemars(range(max = 100))]
     pub(super) starts: u32,
+    /// Whether the pod is made without a controller, until the case is over.
+    #[serde(default)]
+    pub(super) bare: bool,
 }
 
 /// Says "exactly one of" in the schema.

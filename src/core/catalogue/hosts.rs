@@ -43,6 +43,7 @@ pub fn add_host_probes(world: &mut World, suffix: &str, lane: u32) {
                 node: node.name.clone(),
                 addresses: node.addresses.clone(),
                 host_network: true,
+                bare: false,
                 phase: Phase::Running,
                 ports: ports.to_vec(),
                 service: None,

@@ -4,11 +4,12 @@ use super::case::{Action, Case};
 use super::scope::Scope;
 use crate::core::fault::Experiment;
 use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::flow::PodId;
 use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::{Labels, World};
 use crate::core::oracle::Assumptions;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A case's changes in one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Instance {
     pub steps: Vec<Change>,
     /// Deletes what then still exists.
     pub removal: Change,
-    /// Gives every relabelled pod and namespace its own labels back.
+    /// Gives every pod without a controller one again, and every relabelled pod and namespace its own labels back.
     pub restore: Vec<Change>,
 }
 
@@ -34,16 +35,24 @@ fn own_labels(world: &World, subject: &Subject) -> Labels {
 impl Case {
     /// The case in the names and addresses of `world`, which was made with `suffix`.
     pub fn instantiate(&self, world: &World, suffix: &str) -> Instance {
-        let mut lane = Lane { world, scope: Scope::of(world, suffix), labels: BTreeMap::new(), existing: Vec::new() };
+        let mut lane = Lane {
+            world,
+            scope: Scope::of(world, suffix),
+            labels: BTreeMap::new(),
+            existing: Vec::new(),
+            bare: BTreeSet::new(),
+        };
         let none = Vec::new();
         let setup = self.labels.iter().map(|(subject, add)| lane.relabel(subject, add, &none)).collect();
         let steps = self.steps.iter().map(|step| lane.change(&step.action)).collect();
         let removal = Change::Delete { policies: lane.existing };
-        let restore = lane
-            .labels
-            .keys()
-            .map(|subject| Change::Relabel { subject: subject.clone(), labels: own_labels(world, subject) });
-        Instance { setup, steps, removal, restore: restore.collect() }
+        let again = lane.bare.into_iter().map(|pod| Change::Recreate { subject: Subject::Pod(pod), bare: false });
+        let relabelled = lane.labels.into_keys().map(|subject| {
+            let labels = own_labels(world, &subject);
+            Change::Relabel { subject, labels }
+        });
+        let restore = again.chain(relabelled).collect();
+        Instance { setup, steps, removal, restore }
     }
 }
 
@@ -77,6 +86,7 @@ struct Lane<'a> {
     scope: Scope<'a>,
     labels: BTreeMap<Subject, Labels>,
     existing: Vec<PolicyName>,
+    bare: BTreeSet<PodId>,
 }
 
 impl Lane<'_> {
@@ -96,9 +106,13 @@ impl Lane<'_> {
                 Change::Delete { policies: names.clone() }
             }
             Action::Relabel { subject, add, remove } => self.relabel(subject, add, remove),
-            Action::Recreate { subject, starts: _ } => {
+            Action::Recreate { subject, starts: _, bare } => {
                 self.existing.retain(|name| !subject.takes_along(name));
-                Change::Recreate { subject: subject.clone() }
+                self.bare.retain(|pod| !subject.holds(pod));
+                if let (Subject::Pod(pod), true) = (subject, *bare) {
+                    self.bare.insert(pod.clone());
+                }
+                Change::Recreate { subject: subject.clone(), bare: *bare }
             }
         }
     }

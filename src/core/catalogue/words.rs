@@ -142,6 +142,8 @@ features! {
     Deletion = "deletion",
     /// Pods and namespaces that are deleted and made again while a policy is in force.
     NewPods = "new-pods",
+    /// Pods that no controller owns.
+    BarePods = "bare-pods",
 }
 
 impl fmt::Display for Feature {

@@ -2,10 +2,11 @@
 
 use super::Fault;
 use super::reading::{Reach, Reading};
-use super::term::{Term, terms};
+use super::term::{Place, Term, terms};
 use crate::core::catalogue::Property;
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
+use crate::core::model::flow::PodId;
 use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
@@ -65,6 +66,12 @@ impl Experiment {
     /// What is in force in each phase.
     pub fn states(&self) -> Vec<State> {
         self.replay(Vec::new(), |_, _, _| true)
+    }
+
+    /// Whether a term is a change that makes a pod again.
+    pub(super) fn makes(&self, term: &Term, pod: &PodId) -> bool {
+        let Place::Change { step, .. } = &term.place else { return false };
+        matches!(self.steps.get(*step), Some(Change::Recreate { subject, .. }) if subject.holds(pod))
     }
 
     /// How a network with `fault` reads this case.

@@ -81,6 +81,8 @@ pub enum Fault {
     IgnoreLabelChange,
     /// A pod that is created while policies are in force is neither their subject nor their peer.
     IgnoreNewPods,
+    /// A pod without a controller is no policy's subject.
+    IgnoreBarePods,
     /// Every change takes effect 2 s late.
     Slow,
     /// One pod receives no new connections, whatever the policies say.
@@ -95,7 +97,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoEngine,
         Self::IgnoreIngress,
         Self::IgnoreEgress,
@@ -124,6 +126,7 @@ impl Fault {
         Self::StaleUpdate,
         Self::IgnoreLabelChange,
         Self::IgnoreNewPods,
+        Self::IgnoreBarePods,
         Self::Slow,
         Self::DeadReceiver,
         Self::WrongIdentity,
@@ -162,6 +165,7 @@ impl Fault {
             Self::StaleUpdate => "stale-update",
             Self::IgnoreLabelChange => "ignore-label-change",
             Self::IgnoreNewPods => "ignore-new-pods",
+            Self::IgnoreBarePods => "ignore-bare-pods",
             Self::Slow => "slow",
             Self::DeadReceiver => "dead-receiver",
             Self::WrongIdentity => "wrong-identity",
@@ -203,6 +207,7 @@ impl Fault {
             Self::StaleUpdate => "a replaced policy keeps its first version",
             Self::IgnoreLabelChange => "labels stay as they were when the first policy came",
             Self::IgnoreNewPods => "a pod that is created while policies are in force is unknown to them",
+            Self::IgnoreBarePods => "a pod without a controller is no policy's subject",
             Self::Slow => "every change takes effect 2 s late",
             Self::DeadReceiver => "pod y/b receives no new connections, whatever the policies say",
             Self::WrongIdentity => "z/b answers at the addresses of y/b",

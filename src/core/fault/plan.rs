@@ -230,7 +230,7 @@ impl<'a> Denied<'a> {
     /// before; for what is made again and for a part of a policy a flow of the same pod; for a `podSelector` any.
     fn beside(&self, term: &Term, phase: usize, flow: usize, of: &Flow) -> bool {
         match (&term.place, term.direction()) {
-            (Place::Change { kind: ChangeKind::Recreate, .. }, _) => {
+            (Place::Change { kind: ChangeKind::Recreate | ChangeKind::RecreateBare, .. }, _) => {
                 self.to[phase].contains(&(of.family, &of.to)) || self.from[phase].contains(&(of.family, &of.from))
             }
             (Place::Change { .. } | Place::Removal, _) => phase > 0 && self.flows[phase - 1].contains(&flow),

@@ -13,10 +13,13 @@ use crate::core::model::policy::{
     Direction, LabelSelector, Operator, Peer, Policy, PortMatch, PortRef, Requirement, Rule,
 };
 use crate::core::model::state::{State, UNKNOWN};
-use crate::core::model::world::World;
+use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::verdict::{self, Verdict};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// The label that stands for not being a policy's subject, of which no policy speaks.
+const PASSED_OVER: &str = "passed-over/by-the-engine";
 
 /// How far a fault reaches.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,9 @@ impl Fault {
             Place::Change { kind: ChangeKind::Replace, .. } => self == Self::StaleUpdate,
             Place::Change { kind: ChangeKind::Relabel, .. } => self == Self::IgnoreLabelChange,
             Place::Change { kind: ChangeKind::Recreate, .. } => self == Self::IgnoreNewPods,
+            Place::Change { kind: ChangeKind::RecreateBare, .. } => {
+                matches!(self, Self::IgnoreNewPods | Self::IgnoreBarePods)
+            }
             Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => self == Self::StaleDelete,
         }
     }
@@ -106,7 +112,8 @@ impl Fault {
             | Self::AnyIpBlock
             | Self::IgnoreExcept
             | Self::AnyNamedPort
-            | Self::OneNumberPerName => Some(Verdict::Ignored),
+            | Self::OneNumberPerName
+            | Self::IgnoreBarePods => Some(Verdict::Ignored),
             Self::FirstPolicyOnly
             | Self::FirstRuleOnly
             | Self::FirstPeerOnly
@@ -150,6 +157,8 @@ impl Reading {
         let missed = |phase, change: &Change, state: &State| begins(term, phase) && fault.ignores(change, state);
         let states = experiment.replay(Vec::new(), |phase, change, state| !missed(phase, change, state));
         let states = reread(states, |policy, world| misread_term(policy, fault, term, world));
+        let made = |pod: &Pod| experiment.makes(term, &pod.id);
+        let states = if fault == Fault::IgnoreBarePods { pass_over_bare(states, made) } else { states };
         Some(Self { states, assumptions: experiment.assumptions, selection: selection(fault, term) })
     }
 
@@ -168,6 +177,8 @@ impl Reading {
 
     fn of_states(states: Vec<State>, faults: &[Fault], assumptions: Assumptions) -> Self {
         let states = reread(states, |policy, world| misread(policy, faults, world));
+        let passed_over = faults.contains(&Fault::IgnoreBarePods);
+        let states = if passed_over { pass_over_bare(states, |_| true) } else { states };
         let first_only = faults.contains(&Fault::FirstPolicyOnly);
         let selection = if first_only { Selection::First } else { Selection::All };
         Self { states, assumptions, selection }
@@ -282,9 +293,27 @@ fn reread(states: Vec<State>, read: impl Fn(Policy, &World) -> Policy) -> Vec<St
     states.into_iter().map(of_state).collect()
 }
 
+/// The states with no policy having those pods without a controller as a subject that `which` says.
+fn pass_over_bare(states: Vec<State>, which: impl Fn(&Pod) -> bool) -> Vec<State> {
+    let of_state = |mut state: State| {
+        for pod in state.world.pods.iter_mut().filter(|pod| pod.bare && which(pod)) {
+            pod.labels.insert(PASSED_OVER.to_owned(), String::new());
+        }
+        let selectors = state.policies.iter_mut().map(|policy| &mut policy.pod_selector);
+        selectors.for_each(|selector| selector.match_expressions.push(lacks(PASSED_OVER)));
+        state
+    };
+    states.into_iter().map(of_state).collect()
+}
+
+/// What holds of a pod without this label.
+fn lacks(key: &str) -> Requirement {
+    Requirement { key: key.to_owned(), operator: Operator::DoesNotExist, values: Vec::new() }
+}
+
 /// Makes every selector of pods pass over those that are not known.
 fn pass_over_unknown(policy: &mut Policy) {
-    let known = Requirement { key: UNKNOWN.to_owned(), operator: Operator::DoesNotExist, values: Vec::new() };
+    let known = lacks(UNKNOWN);
     policy.pod_selector.match_expressions.push(known.clone());
     for direction in Direction::ALL {
         let rules = policy.rules_mut(direction).iter_mut().flatten();
@@ -416,6 +445,7 @@ fn misread_rule(rule: &mut Rule, fault: Fault, world: &World) {
         | Fault::StaleUpdate
         | Fault::IgnoreLabelChange
         | Fault::IgnoreNewPods
+        | Fault::IgnoreBarePods
         | Fault::Slow
         | Fault::DeadReceiver
         | Fault::WrongIdentity
@@ -633,6 +663,7 @@ impl Fault {
             Self::StaleUpdate => "a replaced policy kept its first version",
             Self::IgnoreLabelChange => "labels had not changed since the policy came",
             Self::IgnoreNewPods => "policies did not know the pods that came after them",
+            Self::IgnoreBarePods => "no policy guarded a pod without a controller",
             Self::Slow => "every change took 2 s",
             Self::DeadReceiver => "a receiver were dead",
             Self::WrongIdentity => "another pod answered",

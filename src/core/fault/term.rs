@@ -90,6 +90,8 @@ pub enum ChangeKind {
     Delete,
     /// A pod, or a namespace with its pods, is made again.
     Recreate,
+    /// A pod is made again without a controller.
+    RecreateBare,
 }
 
 impl Term {
@@ -143,6 +145,7 @@ impl Term {
             Place::Change { kind: ChangeKind::Replace, .. } => "update",
             Place::Change { kind: ChangeKind::Relabel, .. } => "label-change",
             Place::Change { kind: ChangeKind::Recreate, .. } => "new-pods",
+            Place::Change { kind: ChangeKind::RecreateBare, .. } => "bare-pods",
             Place::Change { kind: ChangeKind::Delete, .. } | Place::Removal => "deletion",
         }
     }
@@ -193,6 +196,7 @@ impl fmt::Display for Term {
                     ChangeKind::Relabel => "relabel",
                     ChangeKind::Delete => "delete",
                     ChangeKind::Recreate => "recreate",
+                    ChangeKind::RecreateBare => "recreate bare",
                 }
             ),
             Place::Removal => f.write_str("removal"),
@@ -227,7 +231,8 @@ pub(super) fn terms(steps: &[Change], removal: &Change) -> Vec<Term> {
             Change::Replace { .. } => add(Place::Change { step, kind: ChangeKind::Replace }),
             Change::Relabel { .. } => add(Place::Change { step, kind: ChangeKind::Relabel }),
             Change::Delete { .. } => add(Place::Change { step, kind: ChangeKind::Delete }),
-            Change::Recreate { .. } => add(Place::Change { step, kind: ChangeKind::Recreate }),
+            Change::Recreate { bare: false, .. } => add(Place::Change { step, kind: ChangeKind::Recreate }),
+            Change::Recreate { bare: true, .. } => add(Place::Change { step, kind: ChangeKind::RecreateBare }),
         }
     }
     if matches!(removal, Change::Delete { policies } if !policies.is_empty()) {

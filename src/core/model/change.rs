@@ -5,6 +5,7 @@ use super::policy::Policy;
 use super::world::Labels;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Not;
 
 /// One change, in the short names of cases. A policy's `namespace` is the namespace's short name here; the target maps
 /// it to its object's.
@@ -38,6 +39,9 @@ pub enum Change {
     Recreate {
         /// What is made again.
         subject: Subject,
+        /// Whether the pod is made without a controller.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        bare: bool,
     },
 }
 

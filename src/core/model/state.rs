@@ -39,8 +39,9 @@ impl State {
             Change::Relabel { subject, labels } => {
                 self.world.relabel(subject, labels);
             }
-            Change::Recreate { subject } => {
+            Change::Recreate { subject, bare } => {
                 self.policies.retain(|policy| !subject.takes_along(&policy.key()));
+                self.world.own(subject, !bare);
             }
         }
         self
@@ -49,7 +50,7 @@ impl State {
     /// What an engine goes by that has missed `change`. Of a recreated pod it knows nothing at all.
     #[must_use]
     pub fn missing(self, change: &Change) -> Self {
-        let Change::Recreate { subject } = change else { return self };
+        let Change::Recreate { subject, bare: _ } = change else { return self };
         let mut state = self.after(change);
         for pod in state.world.pods.iter_mut().filter(|pod| subject.holds(&pod.id)) {
             pod.labels.insert(UNKNOWN.to_owned(), String::new());
@@ -65,6 +66,12 @@ impl World {
     /// The pods that a subject is or holds.
     pub fn held_by(&self, subject: &Subject) -> impl Iterator<Item = &Pod> {
         self.pods.iter().filter(move |pod| subject.holds(&pod.id))
+    }
+
+    /// Gives the pods that a subject is or holds a controller each, or none.
+    pub fn own(&mut self, subject: &Subject, controlled: bool) {
+        let held = self.pods.iter_mut().filter(|pod| subject.holds(&pod.id));
+        held.for_each(|pod| pod.bare = !controlled);
     }
 
     /// Gives a pod or a namespace exactly these labels, but for the one that Kubernetes sets itself. Says whether there is
@@ -123,7 +130,7 @@ mod tests {
         };
         let world = furnished("", &["n1", "n2"]);
         let before = State { policies: vec![in_namespace("x"), in_namespace("y")], world: world.clone() };
-        let again = |subject| Change::Recreate { subject };
+        let again = |subject| Change::Recreate { subject, bare: false };
 
         let namespace = again(Subject::Namespace("y".to_owned()));
         let after = before.clone().after(&namespace);

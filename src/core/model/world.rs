@@ -4,6 +4,7 @@ use super::flow::{Endpoint, Family, Path, PodId, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Not;
 
 /// Labels of a pod or a namespace.
 pub type Labels = BTreeMap<String, String>;
@@ -76,6 +77,9 @@ pub struct Pod {
     pub addresses: Vec<IpAddr>,
     /// Whether it shares its node's network.
     pub host_network: bool,
+    /// Whether no controller owns it.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub bare: bool,
     /// Where it is in its life.
     pub phase: Phase,
     /// The ports that it listens on.

@@ -55,6 +55,7 @@ fn pod(x: u8, a: u8) -> Pod {
         node: if a == 2 { "n2" } else { "n1" }.to_owned(),
         addresses: both([10, 0, x, a], [0x2001, 0xdb8, x.into(), a.into()]),
         host_network: false,
+        bare: false,
         phase: Phase::Running,
         ports: ports(a),
         service: Some(Service { name, addresses: both([10, 96, x, a], [0x2001, 0xdb8, 0x96, (x * 16 + a).into()]) }),

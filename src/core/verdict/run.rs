@@ -371,7 +371,8 @@ pub fn describe(phase: Phase, change: Option<&Change>) -> String {
             }
             Change::Delete { policies } => format!("delete {}", list(&mut policies.iter().map(ToString::to_string))),
             Change::Relabel { subject, .. } => format!("relabel {subject}"),
-            Change::Recreate { subject } => format!("recreate {subject}"),
+            Change::Recreate { subject, bare: false } => format!("recreate {subject}"),
+            Change::Recreate { subject, bare: true } => format!("recreate {subject} without a controller"),
         },
     }
 }

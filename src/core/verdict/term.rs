@@ -236,12 +236,14 @@ fn effective_deny(evidence: &Evidence<'_>, term: &Term, phase: usize, flow: usiz
     };
     match &term.place {
         // What is made again changes nothing about the policies: somebody must be blocked now.
-        Place::Change { kind: ChangeKind::Recreate, .. } => (0..evidence.flows.len()).any(|other| {
-            let candidate = evidence.flows[other].flow;
-            candidate.family == allowed.family
-                && (candidate.to == allowed.to || candidate.from == allowed.from)
-                && blocked(phase, other)
-        }),
+        Place::Change { kind: ChangeKind::Recreate | ChangeKind::RecreateBare, .. } => {
+            (0..evidence.flows.len()).any(|other| {
+                let candidate = evidence.flows[other].flow;
+                candidate.family == allowed.family
+                    && (candidate.to == allowed.to || candidate.from == allowed.from)
+                    && blocked(phase, other)
+            })
+        }
         // What a change opens must have been closed before.
         Place::Change { .. } | Place::Removal => (0..phase).any(|earlier| blocked(earlier, flow)),
         Place::Policy { part, .. } => {

@@ -38,7 +38,7 @@ impl<L: Lane> Work<'_, L> {
     pub(super) async fn watch_starts(&mut self, phase: Phase) -> Result<(), CaseError> {
         let Phase::Step(step) = phase else { return Ok(()) };
         let (pod, starts) = match &self.case.steps[step].action {
-            Action::Recreate { subject: Subject::Pod(pod), starts } if *starts > 0 => (pod.clone(), *starts),
+            Action::Recreate { subject: Subject::Pod(pod), starts, bare: _ } if *starts > 0 => (pod.clone(), *starts),
             Action::Recreate { .. }
             | Action::Apply(_)
             | Action::Replace(_)
@@ -106,7 +106,7 @@ impl<L: Lane> Work<'_, L> {
     /// Makes a pod again, and listens meanwhile to those who wait for it.
     async fn make_again(&mut self, id: &PodId, cells: &mut [Cell]) -> Result<(), CaseError> {
         let (lane, agents, made) = (&mut *self.lane, &mut *self.agents, AtomicBool::new(false));
-        let change = Change::Recreate { subject: Subject::Pod(id.clone()) };
+        let change = Change::Recreate { subject: Subject::Pod(id.clone()), bare: false };
         let making = async {
             let result = lane.apply(&change).await;
             made.store(true, Ordering::Relaxed);

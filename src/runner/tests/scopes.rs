@@ -159,6 +159,17 @@ impl Counts {
     }
 }
 
+/// A pod that a case has left without a controller is given one before the next case.
+#[test]
+fn what_has_no_controller_in_a_case_has_one_in_the_next() {
+    let cases = some_cases(&["bare-pods-are-isolated", "new-target-is-isolated"]);
+    let options = SimOptions { faults: vec!["ignore-bare-pods".parse().unwrap()], ..SimOptions::default() };
+    let (result, _) = Sim::new(options, cases).lanes(1).run();
+    let verdicts: Vec<_> = result.cases.iter().map(|case| (case.id.as_str(), case.verdict)).collect();
+    let expected = [("bare-pods-are-isolated", Verdict::Ignored), ("new-target-is-isolated", Verdict::Enforced)];
+    assert_eq!(verdicts, expected, "{}", story(&result));
+}
+
 /// Where an engine misses deletions of some traffic only, a policy that allows that traffic stays behind unseen.
 #[test]
 fn what_an_earlier_case_left_behind_is_no_finding_of_the_next() {

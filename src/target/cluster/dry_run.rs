@@ -46,6 +46,13 @@ impl ClusterTarget {
                 let object = object.map_err(|error| failed(format!("writing {}", policy.key()), error))?;
                 append(&mut text, &format!("case {}", case.id), &object)?;
             }
+            for change in &instance.steps {
+                let Change::Recreate { subject, bare: true } = change else { continue };
+                for pod in world.held_by(subject) {
+                    let object = objects::bare_pod(self.maker.replica_set(&world, pod, &names));
+                    append(&mut text, &format!("case {}", case.id), &object)?;
+                }
+            }
             let guarded = guarded(&instance.steps).filter(|_| case.property == Some(Property::Kubelet));
             if let Some(pod) = guarded.and_then(|namespace| kubelet::pod(&world, namespace)) {
                 let set = kubelet::probed(self.maker.replica_set(&world, &pod, &names));

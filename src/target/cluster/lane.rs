@@ -3,7 +3,7 @@
 use super::errors::{advised, failed, patiently, refused};
 use super::foreign::Watch;
 use super::forward::Forward;
-use super::names::CONTROL_PORT;
+use super::names::{CONTROL_PORT, CONTROLLED};
 use super::objects::{instruction, network_policy, read_policy};
 use super::open::{Laggards, Maker, create};
 use super::remove;
@@ -11,7 +11,7 @@ use crate::core::catalogue::control_port;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::policy::Policy;
-use crate::core::model::world::{Labels, World};
+use crate::core::model::world::{Labels, Pod as ProbePod, World};
 use crate::core::wire::ToAgent;
 use crate::target::{Dial, Lane, LaneNames, Stream, TargetError};
 use futures_util::future::try_join_all;
@@ -131,7 +131,7 @@ impl ClusterLane {
         Ok(())
     }
 
-    async fn recreate(&mut self, subject: &Subject) -> Result<(), TargetError> {
+    async fn recreate(&mut self, subject: &Subject, bare: bool) -> Result<(), TargetError> {
         let mut part = self.world.clone();
         part.pods.retain(|pod| subject.holds(&pod.id));
         part.namespaces.retain(|namespace| part.pods.iter().any(|pod| pod.id.namespace == namespace.id));
@@ -139,30 +139,62 @@ impl ClusterLane {
             Subject::Pod(id) => {
                 let (_, namespace) = self.policies(&id.namespace)?;
                 let pods = Api::<Pod>::namespaced(self.client(), &namespace);
-                // Its controller makes another one. Until it has gone, its Service may still lead to it.
-                try_join_all(part.pods.iter().map(|pod| remove::one(&pods, "pod", &pod.name))).await?;
-                part
+                // Until it has gone, its Service may still lead to it.
+                try_join_all(part.pods.iter().map(|pod| self.take_away(&pods, pod, bare))).await?;
+                let (maker, names) = (self.maker.clone(), self.names.clone());
+                let again = async move {
+                    for pod in &part.pods {
+                        match (pod.bare, bare) {
+                            // Its controller makes another one.
+                            (false, false) => {}
+                            (true, false) => maker.scale(&part, &pod.id, 1).await?,
+                            (_, true) => maker.create_bare(&part, pod, &names).await?,
+                        }
+                    }
+                    Ok(part)
+                };
+                self.creating(subject, again).await?
             }
             Subject::Namespace(_) => {
                 part.namespaces.iter().try_for_each(|namespace| self.own(&namespace.name))?;
                 let namespaces = Api::<Namespace>::all(self.client());
                 try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, "namespace", &one.name)))
                     .await?;
-                let creating = Arc::clone(&self.gate).read_owned().await;
                 let (maker, names) = (self.maker.clone(), self.names.clone());
-                // A task of its own, for the same reason as when the lane was opened.
-                let created = tokio::spawn(async move {
-                    let created = maker.create(part, &names).await;
-                    drop(creating);
-                    created
-                });
-                created.await.unwrap_or_else(|error| Err(failed(format!("recreating the {subject}"), error)))?
+                self.creating(subject, async move { maker.create(part, &names).await }).await?
             }
         };
         let (again, _) = self.maker.started(created, Laggards::Fail, |_, _| {}).await?;
         self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
         Ok(())
+    }
+
+    /// Deletes a pod and waits until it has gone. From a controller that is to have none afterwards, none is taken: it takes
+    /// its pod away itself, and does so only when it knows that it shall make no other.
+    async fn take_away(&self, pods: &Api<Pod>, pod: &ProbePod, bare: bool) -> Result<(), TargetError> {
+        if pod.bare || !bare {
+            return remove::one(pods, "pod", &pod.name).await;
+        }
+        let object = patiently(|| pods.get(&pod.name)).await;
+        let object = object.map_err(|error| refused(format!("reading the pod {}", pod.name), &error))?;
+        self.maker.scale(&self.world, &pod.id, 0).await?;
+        remove::gone(pods, "pod", &pod.name, &object.uid().unwrap_or_default()).await
+    }
+
+    /// Creates in a task of its own, for the same reason as when the lane was opened.
+    async fn creating(
+        &self,
+        subject: &Subject,
+        work: impl Future<Output = Result<World, TargetError>> + Send + 'static,
+    ) -> Result<World, TargetError> {
+        let creating = Arc::clone(&self.gate).read_owned().await;
+        let created = tokio::spawn(async move {
+            let created = work.await;
+            drop(creating);
+            created
+        });
+        created.await.unwrap_or_else(|error| Err(failed(format!("recreating the {subject}"), error)))
     }
 
     /// Refuses to change a namespace that is somebody else's.
@@ -199,13 +231,16 @@ fn unknown(subject: &Subject) -> TargetError {
     failed("changing labels", format!("there is no {subject}"))
 }
 
-/// Gives an object exactly the labels that are wanted, and returns those that it then has.
+/// Gives an object exactly the labels that are wanted, but for papertiger's own, and returns those that it then has.
 async fn patch_labels<K>(api: &Api<K>, name: &str, now: &Labels, wanted: &Labels) -> Result<Labels, TargetError>
 where
     K: ResourceExt + Clone + DeserializeOwned + Debug,
 {
     let removed = now.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
     let set = wanted.iter().map(|(key, value)| (key.clone(), Value::from(value.clone())));
+    // A pod that has no controller lacks the label by which one would know it, whatever it had before.
+    let removed = removed.filter(|(key, _)| key != CONTROLLED.0);
+    let set = set.filter(|(key, _)| key != CONTROLLED.0);
     let patch = json!({ "metadata": { "labels": removed.chain(set).collect::<serde_json::Map<_, _>>() } });
     let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
     let patched = patiently(|| api.patch(name, &parameters, &patch)).await;
@@ -264,7 +299,7 @@ impl Lane for ClusterLane {
             Change::Replace { policies } => try_join_all(policies.iter().map(|p| self.replace(p))).await.map(drop),
             Change::Delete { policies } => try_join_all(policies.iter().map(|p| self.delete(p))).await.map(drop),
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
-            Change::Recreate { subject } => self.recreate(subject).await,
+            Change::Recreate { subject, bare } => self.recreate(subject, *bare).await,
         }
     }
 

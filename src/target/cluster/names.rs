@@ -10,6 +10,9 @@ pub(super) const RUN: &str = "papertiger.dev/run";
 /// The label by which a Service and a controller know their pod. Cases never touch it.
 pub(super) const POD: &str = "papertiger.dev/pod";
 
+/// The label by which a controller knows its own pod from one without a controller.
+pub(super) const CONTROLLED: (&str, &str) = ("papertiger.dev/controlled", "true");
+
 /// The annotation that says until when a run may be using an object (RFC 3339).
 pub(super) const EXPIRES: &str = "papertiger.dev/expires";
 

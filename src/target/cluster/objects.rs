@@ -1,7 +1,8 @@
 //! Everything that a run creates, from one place: what `--dry-run` prints is what is created.
 //!
 //! Probe pods pass Pod Security `restricted`, mount no service account token, ask for little and get little more, are
-//! owned by a controller (some engines pass bare pods over), stay out of meshes and ask not to be evicted.
+//! owned by a controller (some engines pass bare pods over) unless a case wants to see just that, stay out of meshes and ask
+//! not to be evicted.
 
 use super::names::{self, CONTROL_PORT, Tag};
 use crate::agent::TOKEN_VARIABLE;
@@ -142,8 +143,10 @@ pub(super) fn replica_set(
     token: &str,
 ) -> ReplicaSet {
     let namespace = world.namespace(&pod.id.namespace).map(|namespace| namespace.name.as_str());
-    let mut labels = selector(tag, pod);
-    labels.insert(names::MANAGED_BY.0.to_owned(), names::MANAGED_BY.1.to_owned());
+    let mut own = selector(tag, pod);
+    own.extend(owned(&[names::CONTROLLED]));
+    let mut labels = own.clone();
+    labels.extend(owned(&[names::MANAGED_BY]));
     labels.extend(owned(&names::POD_LABELS));
     labels.extend(pod.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
     let mut meta = tag.meta(&pod.id.pod, namespace);
@@ -154,7 +157,7 @@ pub(super) fn replica_set(
         metadata: meta,
         spec: Some(ReplicaSetSpec {
             replicas: Some(1),
-            selector: LabelSelector { match_labels: Some(selector(tag, pod)), ..LabelSelector::default() },
+            selector: LabelSelector { match_labels: Some(own), ..LabelSelector::default() },
             template: Some(core::PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels),
@@ -167,6 +170,19 @@ pub(super) fn replica_set(
         }),
         ..ReplicaSet::default()
     }
+}
+
+/// The pod that a controller would make, without it. The controller, which is to want none meanwhile, must not take it for
+/// its own.
+pub(super) fn bare_pod(set: ReplicaSet) -> core::Pod {
+    let template = set.spec.and_then(|spec| spec.template).unwrap_or_default();
+    let mut meta = ObjectMeta {
+        name: set.metadata.name,
+        namespace: set.metadata.namespace,
+        ..template.metadata.unwrap_or_default()
+    };
+    meta.labels.get_or_insert_default().remove(names::CONTROLLED.0);
+    core::Pod { metadata: meta, spec: template.spec, ..core::Pod::default() }
 }
 
 /// Never changed after creation, unlike the labels that cases see.
@@ -328,4 +344,38 @@ pub(super) fn read_policy(object: &NetworkPolicy, namespace: &str) -> Result<Pol
 
 fn owned<'a>(pairs: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalogue::furnished;
+
+    #[test]
+    fn a_controller_knows_its_own_pod_and_no_bare_one() {
+        let tag = Tag { run: "k3f9ab".to_owned(), expires: jiff::Timestamp::UNIX_EPOCH };
+        let program = Program::Image("papertiger".to_owned());
+        let style = PodStyle { program, tolerations: Vec::new(), pull_secret: None };
+        let mut world = furnished("k3f9ab0", &["n1", "n2"]);
+        let made = |world: &World| {
+            let pod = &world.pods[0];
+            let set = replica_set(&tag, &style, world, pod, "amd64", "k3f9ab0", "token");
+            let bare = bare_pod(set.clone());
+            let set = set.spec.unwrap();
+            let selector = set.selector.match_labels.unwrap();
+            let own = set.template.unwrap().metadata.unwrap().labels.unwrap();
+            assert_eq!(bare.metadata.owner_references, None);
+            (selector, own, bare.metadata.labels.unwrap())
+        };
+        let holds = |selector: &Labels, of: &Labels| selector.iter().all(|(key, value)| of.get(key) == Some(value));
+        let (selector, own, bare) = made(&world);
+        assert!(holds(&selector, &own) && !holds(&selector, &bare));
+        // Its Service leads to either.
+        let offered = service(&tag, &world.namespaces[0], &world.pods[0]).spec.unwrap().selector.unwrap();
+        assert!(holds(&offered, &own) && holds(&offered, &bare));
+        // What was read back from a pod with a controller is no reason to belong to one.
+        world.pods[0].labels = own;
+        let (selector, _, bare) = made(&world);
+        assert!(!holds(&selector, &bare));
+    }
 }

@@ -93,7 +93,8 @@ impl Maker {
     ) -> Result<(World, Vec<Untested>), TargetError> {
         let (running, left_out) = self.running(&world, laggards, progress).await?;
         let idle = world.pods.iter().filter(|pod| left_out.iter().any(|node| node.node == pod.node));
-        try_join_all(idle.map(|pod| self.idle(&world, &pod.id))).await?;
+        // One that finds no place must not wait for it.
+        try_join_all(idle.map(|pod| self.scale(&world, &pod.id, 0))).await?;
         world.pods.retain(|pod| running.contains_key(&pod.id));
         for pod in &mut world.pods {
             read_back(pod, &running[&pod.id]);
@@ -101,12 +102,19 @@ impl Maker {
         Ok((world, left_out))
     }
 
-    /// Lets a controller want no pod: one that finds no place must not wait for it.
-    async fn idle(&self, world: &World, pod: &PodId) -> Result<(), TargetError> {
-        let step = || format!("telling the ReplicaSet of {pod} to want no pod");
+    /// Makes a pod of a world without a controller.
+    pub(super) async fn create_bare(&self, world: &World, pod: &ProbePod, lane: &LaneNames) -> Result<(), TargetError> {
+        let object = objects::bare_pod(self.replica_set(world, pod, lane));
+        let namespace = world.namespace(&pod.id.namespace).map(|namespace| namespace.name.as_str()).unwrap_or_default();
+        put(&Api::<Pod>::namespaced(self.client.clone(), namespace), &object, "Pod").await
+    }
+
+    /// Lets the controller of a pod want one, or none.
+    pub(super) async fn scale(&self, world: &World, pod: &PodId, replicas: u8) -> Result<(), TargetError> {
+        let step = || format!("telling the ReplicaSet of {pod} how many pods to have: {replicas}");
         let namespace = world.namespace(&pod.namespace).ok_or_else(|| failed(step(), "there is no such namespace"))?;
         let api = Api::<ReplicaSet>::namespaced(self.client.clone(), &namespace.name);
-        let (parameters, patch) = (PatchParams::default(), Patch::Merge(json!({ "spec": { "replicas": 0 } })));
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(json!({ "spec": { "replicas": replicas } })));
         let patched = patiently(|| api.patch(&pod.pod, &parameters, &patch)).await;
         patched.map(drop).map_err(|error| refused(step(), &error))
     }
@@ -224,6 +232,7 @@ fn read_back(pod: &mut ProbePod, object: &Pod) {
     pod.name = object.name_any();
     pod.labels.clone_from(object.labels());
     pod.phase = Phase::Running;
+    pod.bare = object.owner_references().is_empty();
     let (spec, status) = (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
     pod.host_network = spec.host_network.unwrap_or(false);
     if let Some(node) = spec.node_name {

@@ -101,13 +101,13 @@ pub(super) async fn remove(client: &Client, run: &str) -> Result<(), TargetError
     }
     let names: Vec<&str> = left.keys().map(String::as_str).collect();
     let why = left.values().find_map(stuck).or_else(|| last_error.map(|error| error.cause)).unwrap_or_default();
-    let cause = format!(
-        "after {} s there {} still {}{}",
-        DEADLINE.as_secs(),
-        if names.len() == 1 { "is" } else { "are" },
-        if names.is_empty() { "no answer".to_owned() } else { names.join(", ") },
-        if why.is_empty() { String::new() } else { format!(" ({why})") }
-    );
+    let still = match names.as_slice() {
+        [] => "it is not known what is left".to_owned(),
+        [one] => format!("there is still {one}"),
+        names => format!("there are still {}", names.join(", ")),
+    };
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let cause = format!("after {} s {still}{why}", DEADLINE.as_secs());
     let hint = format!("{} tries again; nothing else in the cluster is touched", cleanup(run));
     Err(advised(format!("removing the namespaces of run {run}"), cause, hint))
 }
@@ -136,8 +136,16 @@ where
     let step = || format!("deleting the {kind} {name}");
     let object = patiently(|| api.get(name)).await.map_err(|error| refused(step(), &error))?;
     delete(api, kind, name).await?;
-    let uid = object.uid().unwrap_or_default();
-    let gone = await_condition(api.clone(), name, is_deleted(&uid));
+    gone(api, kind, name, &object.uid().unwrap_or_default()).await
+}
+
+/// Waits until an object of a kind has gone, which was asked for.
+pub(super) async fn gone<K>(api: &Api<K>, kind: &str, name: &str, uid: &str) -> Result<(), TargetError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let step = || format!("deleting the {kind} {name}");
+    let gone = await_condition(api.clone(), name, is_deleted(uid));
     match tokio::time::timeout(DEADLINE, gone).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(failed(step(), watch_problem(&error))),

@@ -24,7 +24,7 @@ const fn right(group: &'static str, resource: &'static str, verb: &'static str) 
 }
 
 /// Every right that `verify` needs, in the whole cluster. docs/rights.md says what each is for; a test compares.
-pub const RIGHTS: [Right; 27] = [
+pub const RIGHTS: [Right; 28] = [
     right("", "nodes", "list"),
     right("", "namespaces", "create"),
     right("", "namespaces", "get"),
@@ -32,6 +32,7 @@ pub const RIGHTS: [Right; 27] = [
     right("", "namespaces", "watch"),
     right("", "namespaces", "patch"),
     right("", "namespaces", "delete"),
+    right("", "pods", "create"),
     right("", "pods", "get"),
     right("", "pods", "list"),
     right("", "pods", "watch"),
@@ -63,8 +64,9 @@ pub const CLEANUP_RIGHTS: [Right; 3] =
 pub const NODE_RIGHTS: [Right; 1] = [right("", "nodes", "list")];
 
 /// What `--namespaces` needs in each of them.
-pub const GIVEN_RIGHTS: [Right; 28] = [
+pub const GIVEN_RIGHTS: [Right; 29] = [
     right("", "namespaces", "get"),
+    right("", "pods", "create"),
     right("", "pods", "get"),
     right("", "pods", "list"),
     right("", "pods", "watch"),

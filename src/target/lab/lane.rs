@@ -108,7 +108,8 @@ impl Lane for LabLane {
                     return Err(failed("changing labels", format!("there is no {subject}")));
                 }
             }
-            Change::Recreate { subject } => {
+            Change::Recreate { subject, bare } => {
+                self.world.own(subject, !bare);
                 self.policies.retain(|name| !subject.takes_along(name));
                 let again = recreate(&self.shared, self.key, &mut self.world, subject).await?;
                 let newcomers = again.newcomers.clone();

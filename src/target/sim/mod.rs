@@ -117,7 +117,8 @@ impl Lane for SimLane {
                 self.world.relabel(subject, labels);
             }
             // Addresses stay: a network may give a new pod those of the one before it.
-            Change::Recreate { subject } => {
+            Change::Recreate { subject, bare } => {
+                self.world.own(subject, !bare);
                 self.engine.bear(subject);
                 self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }

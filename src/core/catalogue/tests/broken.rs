@@ -322,6 +322,8 @@ fn what_cannot_be_recreated() {
             case("  steps:\n    - recreate: {pod: x/d}\n"),
             case("  steps:\n    - recreate: {}\n"),
             case("  steps:\n    - recreate: {pod: x/a, namespace: x}\n"),
+            case("  steps:\n    - recreate: {namespace: x, bare: true}\n"),
+            case("  steps:\n    - recreate: {pod: x/a, starts: 3, bare: true}\n"),
             case("  steps:\n    - relabel: {pod: x/a, add: {a: b}}\n    - recreate: {namespace: x}\n"),
             case(&format!("  steps:\n{policy}    - recreate: {{namespace: x}}\n    - delete: [x/p]\n")),
             case(&format!(
@@ -334,6 +336,10 @@ fn what_cannot_be_recreated() {
         broken.yaml:6:7: case a-case: steps[0].recreate: expected exactly one of `pod` and `namespace`
 
         broken.yaml:6:7: case a-case: steps[0].recreate: expected exactly one of `pod` and `namespace`
+
+        broken.yaml:6:32: case a-case: steps[0].recreate.bare: only a pod can be without a controller
+
+        broken.yaml:6:39: case a-case: steps[0].recreate.bare: the start of a pod without a controller is not watched: leave out `bare` or `starts`
 
         broken.yaml:7:7: case a-case: steps[1].recreate: pod x/a would lose the labels that this case gave it: recreate it before
 

@@ -33,6 +33,7 @@ fn started(held: bool, cells: Vec<Cell>) -> PodStarted {
         node: "n1".to_owned(),
         addresses: Vec::new(),
         host_network: false,
+        bare: false,
         phase: crate::core::model::world::Phase::Running,
         ports: Vec::new(),
         service: None,

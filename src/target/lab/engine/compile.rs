@@ -84,7 +84,7 @@ fn pod_chain(direction: Direction, pod: &Pod, policies: &[Policy], view: &View) 
     // Policies come ordered by name.
     let mut concerning: Vec<(&Policy, &Vec<_>)> = policies
         .iter()
-        .filter(|policy| isolates(policy, pod))
+        .filter(|policy| isolates(policy, pod, &view.faults))
         .filter_map(|policy| policy.rules(direction).map(|rules| (policy, rules)))
         .collect();
     if view.faults.contains(&Fault::FirstPolicyOnly) {

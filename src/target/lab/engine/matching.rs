@@ -1,5 +1,7 @@
 //! Which pods a selector means. A reading of the specification of its own: the oracle has another, and each checks the other.
 
+use super::view::Faults;
+use crate::core::fault::Fault;
 use crate::core::model::policy::{LabelSelector, Operator, Peer, Policy, Requirement};
 use crate::core::model::world::{Labels, Phase, Pod, World};
 
@@ -21,8 +23,12 @@ fn holds(requirement: &Requirement, labels: &Labels) -> bool {
 }
 
 /// Whether a policy isolates a pod, in the directions that it concerns.
-pub(super) fn isolates(policy: &Policy, pod: &Pod) -> bool {
-    pod.phase == Phase::Running && policy.namespace == pod.id.namespace && matches(&policy.pod_selector, &pod.labels)
+pub(super) fn isolates(policy: &Policy, pod: &Pod, faults: &Faults) -> bool {
+    let passed_over = pod.bare && faults.contains(&Fault::IgnoreBarePods);
+    pod.phase == Phase::Running
+        && !passed_over
+        && policy.namespace == pod.id.namespace
+        && matches(&policy.pod_selector, &pod.labels)
 }
 
 /// The pods that a peer means. Address blocks mean none: they are about addresses, whosever these are.

@@ -23,6 +23,7 @@ fn pod(id: &str, number: u8, web: u16) -> Pod {
         node: "n1".to_owned(),
         addresses: vec![[10, 0, 0, number].into(), format!("fd00::{number}").parse().unwrap()],
         host_network: false,
+        bare: false,
         phase: Phase::Running,
         ports: vec![port],
         service: None,
@@ -261,7 +262,7 @@ fn an_engine_that_ignores_new_pods_knows_them_when_the_first_policy_comes() {
         view.tell(&Change::Apply { policies: vec![on_y(None, None)] });
         view.meet(&[again("10.0.0.2")]);
         assert_eq!(known(&view), while_in_force);
-        view.tell(&Change::Recreate { subject: Subject::Namespace("y".to_owned()) });
+        view.tell(&Change::Recreate { subject: Subject::Namespace("y".to_owned()), bare: false });
         assert!(view.policies.is_empty(), "a namespace takes its policies along");
         view.tell(&Change::Apply { policies: vec![on_y(None, None)] });
         assert_eq!(known(&view), ["10.0.0.2"]);

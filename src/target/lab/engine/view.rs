@@ -61,7 +61,7 @@ impl View {
                     self.world.relabel(subject, labels);
                 }
             }
-            Change::Recreate { subject } => {
+            Change::Recreate { subject, bare: _ } => {
                 self.policies.retain(|name, _| !subject.takes_along(name));
             }
         }
