@@ -9,6 +9,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
+mod access;
 mod accidents;
 mod admission;
 mod audit;

@@ -1,9 +1,10 @@
 //! The way to the API server: whose kubeconfig, which context, as whom.
 
-use super::errors::{advised, cause, failed, kubeconfig_problem, refused};
+use super::errors::{advised, cause, failed, is_transient, kubeconfig_problem, refused};
 use crate::target::TargetError;
 use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
@@ -18,6 +19,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long the first answer may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(20);
+
+/// What to look at where the way to the API server leads through a proxy.
+const PROXIED: &str = "the way there is through the proxy that the kubeconfig's proxy-url or HTTPS_PROXY names; from the \
+    latter NO_PROXY exempts addresses";
 
 /// What requests call themselves.
 const NAME: &str = concat!("papertiger/", env!("CARGO_PKG_VERSION"));
@@ -50,6 +55,8 @@ impl Connection {
     /// Reads the configuration and asks the server for its version.
     pub async fn open(access: &Access) -> Result<Self, TargetError> {
         let mut config = configuration(access).await?;
+        go_straight_where_exempt(&mut config);
+        let is_proxied = config.proxy_url.is_some();
         config.connect_timeout = Some(CONNECT);
         if let Some(user) = &access.user {
             let auth: &mut AuthInfo = &mut config.auth_info;
@@ -71,6 +78,9 @@ impl Connection {
         let step = || format!("asking the API server at {server} for its version");
         let version = match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
             Ok(Ok(info)) => info.git_version,
+            Ok(Err(error)) if is_proxied && is_transient(&error) => {
+                return Err(advised(step(), cause(&error), PROXIED));
+            }
             Ok(Err(error)) => return Err(refused(step(), &error)),
             Err(_) => {
                 let cause = format!("no answer within {} s", FIRST_ANSWER.as_secs());
@@ -111,6 +121,28 @@ async fn configuration(access: &Access) -> Result<Config, TargetError> {
     Config::infer().await.map_err(|error| advised("finding a cluster", kubeconfig_problem(&error), hint))
 }
 
+/// Where HTTPS_PROXY is not for this API server, it is not asked. kube holds NO_PROXY against the proxy's own address, and knows
+/// no exemption for this machine, which is where many clusters are.
+fn go_straight_where_exempt(config: &mut Config) {
+    let variable =
+        |names: [&str; 2]| names.into_iter().filter_map(|name| std::env::var(name).ok()).find(|v| !v.is_empty());
+    let of_environment = variable(["HTTPS_PROXY", "https_proxy"]).and_then(|text| text.parse::<Uri>().ok());
+    // One that the kubeconfig names is for its cluster alone, and nothing is exempt from it.
+    if config.proxy_url.is_some()
+        && config.proxy_url == of_environment
+        && is_exempt(&config.cluster_url, &variable(["NO_PROXY", "no_proxy"]).unwrap_or_default())
+    {
+        config.proxy_url = None;
+    }
+}
+
+/// Whether a server is exempt from the environment's proxies.
+fn is_exempt(server: &Uri, no_proxy: &str) -> bool {
+    // Which proxy it is makes no difference.
+    let exempt = format!("localhost,127.0.0.0/8,::1,{no_proxy}");
+    Matcher::builder().all("http://proxy.invalid").no(exempt).build().intercept(server).is_none()
+}
+
 /// An API server's address as it is told, without what would let a reader in.
 fn address(server: &Uri) -> String {
     let text = server.to_string();
@@ -122,6 +154,26 @@ fn address(server: &Uri) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environments_proxy_is_not_for_everybody() {
+        for (server, no_proxy, exempt) in [
+            ("https://10.0.0.1:6443", "", false),
+            ("https://10.0.0.1:6443", "10.0.0.0/8", true),
+            ("https://10.0.0.1:6443", "localhost, 10.0.0.1", true),
+            ("https://192.168.0.1:6443", "10.0.0.0/8", false),
+            ("https://k8s.example", "example", true),
+            ("https://k8s.example", ".example", true),
+            ("https://k8s.example", "8s.example", false),
+            ("https://k8s.example", "*", true),
+            // Whatever is said: kind, minikube and the like are there.
+            ("https://127.0.0.1:40000", "", true),
+            ("https://localhost:40000", "", true),
+            ("https://[::1]:40000", "", true),
+        ] {
+            assert_eq!(is_exempt(&server.parse().unwrap(), no_proxy), exempt, "{server} with NO_PROXY={no_proxy}");
+        }
+    }
 
     #[test]
     fn an_address_is_told_without_a_login() {

@@ -59,9 +59,9 @@ pub(super) fn kubeconfig_problem(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// What an error of a watch says.
+/// What an error of a watch says: the request that failed in it, or its own words.
 pub(super) fn watch_problem(error: &(dyn Error + 'static)) -> String {
-    without_credentials(error).unwrap_or_else(|| error.to_string())
+    chain(error).find_map(|error| error.downcast_ref().map(cause)).unwrap_or_else(|| error.to_string())
 }
 
 /// What is said in place of an error whose own words may hold credentials: a proxy's address, a plugin's arguments and output.
