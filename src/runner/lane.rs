@@ -15,7 +15,7 @@ use crate::target::{Alert, Lane, LaneNames, Stand, Target, TargetError};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -27,7 +27,7 @@ pub(super) struct Shared {
     pub(super) turns: Turns,
     events: mpsc::UnboundedSender<RunEvent>,
     /// What is still to be done.
-    queue: Mutex<VecDeque<Task>>,
+    queue: Mutex<Queue>,
     /// What property cases have settled; `None` while one of them is still to come.
     assumptions: watch::Sender<Option<Assumptions>>,
     /// Lanes in whose namespaces somebody else's policy was.
@@ -90,7 +90,7 @@ impl Shared {
             budget,
             turns: Turns::default(),
             events,
-            queue: Mutex::new(tasks.into()),
+            queue: Mutex::new(Queue { tasks: tasks.into(), lanes: 0 }),
             assumptions,
             intruded: Mutex::default(),
             patience,
@@ -208,18 +208,38 @@ impl Shared {
 
     /// The next case for a lane whose pods stand like this.
     fn next(&self, stand: &Stand) -> Option<Case> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = queue.iter().position(|task| task.stand == *stand)?;
-        queue.remove(place).map(|task| task.case)
+        let tasks = &mut self.queue().tasks;
+        let place = tasks.iter().position(|task| task.stand == *stand)?;
+        tasks.remove(place).map(|task| task.case)
     }
 
-    /// The next case, for a lane that is yet to be opened.
-    fn claim(&self) -> Option<Task> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    /// The next case, for a lane that is yet to be opened, which takes as long as so many cases. None where the lanes that are
+    /// at work will sooner be done with all of them.
+    fn claim(&self, opening: usize) -> Option<Task> {
+        let mut queue = self.queue();
+        let first = queue.tasks.front()?;
+        if first.is_of_any_lane() {
+            if !queue.is_worth_a_lane(opening) {
+                return None;
+            }
+            queue.lanes += 1;
+        }
+        queue.tasks.pop_front()
+    }
+
+    /// A lane that was opened for a task does nothing any more.
+    fn leave(&self, was_of_any_lane: bool) {
+        if was_of_any_lane {
+            self.queue().lanes -= 1;
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.queue().tasks.is_empty()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn names(&self) -> LaneNames {
@@ -247,6 +267,26 @@ impl Shared {
 fn settles(case: &Case) -> bool {
     case.property.is_some_and(Property::can_be_assumed)
 }
+
+/// What is still to be done, and by how many.
+#[derive(Debug)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    /// The lanes at work, or being opened, that take one case after the other.
+    lanes: usize,
+}
+
+impl Queue {
+    /// Whether one more lane would still get a few cases when it is open, `opening` cases from now.
+    fn is_worth_a_lane(&self, opening: usize) -> bool {
+        let waiting = self.tasks.iter().filter(|task| task.is_of_any_lane()).count();
+        let left = waiting.saturating_sub(opening * self.lanes);
+        self.lanes == 0 || opening == 0 || left > WORTH_OPENING * (self.lanes + 1)
+    }
+}
+
+/// So many cases a lane must have before it, to be opened beside others.
+const WORTH_OPENING: usize = 2;
 
 /// A case, and where the pods stand that run it.
 #[derive(Clone, Debug)]
@@ -278,12 +318,19 @@ impl Task {
     pub(super) fn id(&self) -> &str {
         &self.case.id
     }
+
+    /// Whether a lane takes it beside others of its kind. The canary has a lane of its own, and worlds of many nodes are others.
+    fn is_of_any_lane(&self) -> bool {
+        !self.case.canary && self.stand == Stand::Spread
+    }
 }
 
 /// Works on cases until none is left. A lane that a case has spoiled is replaced, and so is one whose pods stand where no
 /// other case needs them.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
-    while let Some(Task { case, stand }) = shared.claim() {
+    while let Some(task) = shared.claim(T::OPENING) {
+        let was_of_any_lane = task.is_of_any_lane();
+        let Task { case, stand } = task;
         let mut claimed = Some(case);
         let names = shared.names();
         let number = names.lane;
@@ -312,6 +359,7 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                 break true;
             }
         };
+        shared.leave(was_of_any_lane);
         let is_last = !spoiled && shared.is_empty();
         if is_last {
             shared.rest();
@@ -354,4 +402,31 @@ async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, n
     };
     shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
     finished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalogue::Catalogue;
+
+    #[test]
+    fn a_lane_is_opened_where_some_cases_will_be_left_for_it() {
+        let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
+        let some = |id: &str, count| tasks(vec![case(id); count], 2);
+        // Opening, cases that wait, lanes at work, whether one more is worth it.
+        for (opening, waiting, lanes, worth) in [
+            (4, 1, 0, true),
+            (4, 1, 1, false),
+            (4, 8, 1, false),
+            (4, 9, 1, true),
+            (4, 14, 2, false),
+            (4, 15, 2, true),
+            (0, 1, 7, true),
+        ] {
+            // Those that have lanes of their own are no reason for another.
+            let tasks = [some("allow-by-pod", waiting), some("every-node", 1), some("canary", 1)].concat();
+            let queue = Queue { tasks: tasks.into(), lanes };
+            assert_eq!(queue.is_worth_a_lane(opening), worth, "{waiting} cases wait for {lanes} lanes");
+        }
+    }
 }

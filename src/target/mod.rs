@@ -25,6 +25,9 @@ pub trait Target: Send + Sync + 'static {
     /// A lane of this target.
     type Lane: Lane;
 
+    /// About as many cases another lane could do while one is opened.
+    const OPENING: usize = 0;
+
     /// What reports call it: `lab`, `sim`, `cluster`.
     fn kind(&self) -> &'static str;
 
