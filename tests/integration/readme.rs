@@ -84,6 +84,14 @@ fn normalised(output: &str) -> Vec<String> {
                 *before = "#".to_owned();
                 words.push(word.to_owned());
             }
+            // Once, or several times and then over so long: a baseline goes on while the slowest flow has not connected.
+            Some(before) if before == "connected" && ["once", "twice"].contains(&unit) => {
+                words.extend(["#", "times"].map(str::to_owned));
+                if unit == "once" {
+                    words.extend(["over", "#"].map(str::to_owned));
+                    words.push(format!("time{}", &word[unit.len()..]));
+                }
+            }
             Some(_) | None => words.push(without_lane(&without_address(word), run)),
         }
     }
@@ -170,6 +178,10 @@ fn runs_differ_in_their_ids_and_times_alone() {
     let other = "6 lanes: 10.129.0.12 on n1 → [fd00:10:96::6]:81 on n2 seen: connected 5 times over 4.8 s, then";
     assert_ne!(normalised(one), normalised(&other.replace(":81", ":80")));
     assert_eq!(normalised(one), normalised(other));
+    let once = normalised("before: connected once; then");
+    assert_eq!(once, normalised("before: connected twice over 72 ms; then"));
+    assert_eq!(once, normalised("before: connected 5 times over 1.2 s; then"));
+    assert_ne!(once, normalised("before: timed out once; then"));
     let one = "  lab k3x9qa · settle 5 s · took 14.2 s\n ENFORCED x 5 of 5  84.3 ms";
     let other = "  lab 000000 · settle 5 s ·\n  took 1,009 ms\n ENFORCED x 5 of 5  1.2 s";
     assert_ne!(normalised(one), normalised(&other.replace("5 of 5", "4 of 5")));
