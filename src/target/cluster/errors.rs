@@ -3,6 +3,7 @@
 use crate::causes::{causes, chain};
 use crate::target::TargetError;
 use kube::client::AuthError;
+use kube::core::Status;
 use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
@@ -97,13 +98,22 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<String> {
 /// Whether the same request may well succeed a moment later: the server was not reached, or said that it is busy.
 pub(super) fn is_transient(error: &kube::Error) -> bool {
     match error {
-        kube::Error::Api(status) => matches!(status.code, 429 | 500 | 502 | 503 | 504),
+        kube::Error::Api(status) => {
+            matches!(status.code, 429 | 500 | 502 | 503 | 504) || is_of_a_former_namespace(status)
+        }
         kube::Error::HyperError(_)
         | kube::Error::Service(_)
         | kube::Error::ReadEvents(_)
         | kube::Error::UpgradeConnection(_) => true,
         _ => false,
     }
+}
+
+/// Whether nothing may be created because a namespace is going. Of one that was made again under the same name the server
+/// may still think so for a moment.
+fn is_of_a_former_namespace(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// How long a server that is busy or away is asked again.
@@ -127,6 +137,27 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             answer => return answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_refused_because_of_a_former_namespace_is_asked_for_again() {
+        for (reason, again) in [("NamespaceTerminating", true), ("FieldValueForbidden", false)] {
+            let status: Status = serde_json::from_value(json!({
+                "status": "Failure",
+                "code": 403,
+                "reason": "Forbidden",
+                "message": "unable to create new content in namespace n because it is being terminated",
+                "details": { "causes": [{ "reason": reason, "message": "", "field": "" }] },
+            }))
+            .unwrap();
+            assert_eq!(is_transient(&kube::Error::Api(status.into())), again, "{reason}");
         }
     }
 }
