@@ -82,8 +82,11 @@ impl Sheet<'_> {
                     let stopped = attempts.stopped();
                     denial.met_by(stopped) && stopped.last_us >= since_us + denial.span_us
                 }
-                // The success that everything has been right since says nothing of what came after it.
-                Answer::Allow => attempts.last_through_us().is_some_and(|last| last > since_us),
+                // The success that everything has been right since says nothing of what came after it; and it may have come
+                // before the change took effect, where what came after it fails.
+                Answer::Allow => {
+                    attempts.last_through_us().is_some_and(|last| last > since_us) && attempts.stopped().count == 0
+                }
                 // It may have connected before the change took effect: what it does shows when the hold is over.
                 Answer::Undefined(_) => {
                     attempts.last_through_us().is_some_and(|last| last >= since_us + denial.span_us)
@@ -160,6 +163,14 @@ mod tests {
             (
                 "one success, then failures",
                 vec![denied(), (Allow, vec![open(1, 20, 20), stopped(9, 720, 1_200)])],
+                (0, 1, false),
+            ),
+            (
+                "one success beside the last leak, then failures",
+                vec![
+                    (Deny, vec![open(1, 0, 0), stopped(25, 50, 1_350)]),
+                    (Allow, vec![open(1, 20, 20), stopped(3, 920, 1_020)]),
+                ],
                 (0, 1, false),
             ),
             (
