@@ -28,6 +28,8 @@ pub(super) struct Budget {
     tracking: Tracking,
     ledger: Arc<Mutex<Vec<Entry>>>,
     changed: Arc<Notify>,
+    /// Whose turn it is to take room: else one that needs much would wait for as long as others need little.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Entries that die together.
@@ -74,7 +76,7 @@ type Counts = BTreeMap<(String, Duration), u32>;
 
 impl Budget {
     pub(super) fn new(tracking: Tracking) -> Self {
-        Self { tracking, ledger: Arc::default(), changed: Arc::default() }
+        Self { tracking, ledger: Arc::default(), changed: Arc::default(), turn: Arc::default() }
     }
 
     /// How long the nodes remember what is tried.
@@ -83,7 +85,7 @@ impl Budget {
     }
 
     /// Waits until the nodes have room for what will be tried on the cells, and takes it. `on_wait` is called when there is
-    /// none yet.
+    /// none yet. Who comes first is served first.
     pub(super) async fn reserve(
         &self,
         world: &World,
@@ -97,6 +99,13 @@ impl Budget {
             of_node.for_each(|(_, count)| *count = share(*count, ENTRIES_PER_PHASE, total));
         }
         let needed = totals(&wanted);
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                on_wait();
+                self.turn.lock().await
+            }
+        };
         loop {
             let changed = self.changed.notified();
             let wait_until = {
@@ -384,6 +393,24 @@ mod tests {
         waiting.await.unwrap();
         assert_eq!(start.elapsed(), Duration::ZERO);
         budget.settle(second, &world, &many).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_needs_much_does_not_wait_for_those_who_need_little() {
+        let (budget, world, start) = (Budget::new(Tracking::LINUX), world(), Instant::now());
+        let datagrams = |count| cells(count, Protocol::Udp);
+        let most = budget.reserve(&world, &datagrams(2_500), |_| ONCE, || ()).await;
+        budget.settle(most, &world, &datagrams(2_500)).await;
+        let more = budget.reserve(&world, &datagrams(2_400), |_| ONCE, || ()).await;
+        budget.settle(more, &world, &datagrams(2_400)).await;
+        let much = tokio::spawn({
+            let (budget, world) = (budget.clone(), world.clone());
+            async move { budget.reserve(&world, &cells(1_000, Protocol::Udp), |_| ONCE, || ()).await }
+        });
+        tokio::task::yield_now().await;
+        let _little = budget.reserve(&world, &datagrams(50), |_| ONCE, || ()).await;
+        assert!(much.is_finished());
+        assert_eq!(start.elapsed().as_secs(), 60);
     }
 
     #[tokio::test(start_paused = true)]
