@@ -12,7 +12,7 @@ use nix::sys::time::TimeVal;
 use papertiger::core::event::{Event, PhaseEnded, RunEvent};
 use papertiger::core::verdict::{RunResult, judge};
 use papertiger::report::record;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, read_to_string};
 use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
@@ -86,8 +86,9 @@ fn busy_us(events: &[RunEvent]) -> u64 {
     for RunEvent { at_us, event } in events {
         match event {
             Event::CaseStarted(started) => drop(began.insert(started.lane, *at_us)),
+            // Cases of one batch begin and end together.
             Event::CaseEnded { lane, case, .. } if case != CANARY => {
-                busy += at_us.saturating_sub(began.get(lane).copied().unwrap_or(*at_us));
+                busy += at_us.saturating_sub(began.remove(lane).unwrap_or(*at_us));
             }
             _ => {}
         }
@@ -160,7 +161,9 @@ fn print(measured: &Measured) {
     );
     println!("  CPU {:.1} s · peak memory {:.0} MiB", cpu.as_secs_f64(), *peak_kib as f64 / 1024.0);
     let Shares { flows, attempts, .. } = Shares::of(phases.iter());
-    let Shares { apply, converge, hold, .. } = Shares::of(phases.iter().filter(|phase| phase.case != CANARY));
+    let mut seen = BTreeSet::new();
+    let once = phases.iter().filter(|phase| phase.case != CANARY && seen.insert((phase.lane, phase.requested_us)));
+    let Shares { apply, converge, hold, .. } = Shares::of(once);
     let probing = seconds(result.verdict_us.saturating_sub(*opened_us));
     println!("  {flows} flows · {attempts} attempts, {:.0} in a second", attempts as f64 / probing);
     let busy = seconds(*busy_us);

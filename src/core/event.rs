@@ -3,7 +3,7 @@
 //! Everything a verdict needs is in here, so a recorded log gives the same reports as the run itself. Times are
 //! microseconds since the run began, on the controller's monotonic clock.
 
-use crate::core::catalogue::Property;
+use crate::core::catalogue::{Property, Seat};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Flow, PodId};
 use crate::core::model::observation::{LATEST_US, Streak};
@@ -219,6 +219,12 @@ pub struct CaseStarted {
     pub steps: Vec<Change>,
     /// The deletion after the last step.
     pub removal: Change,
+    /// What other cases change in the same world with each of these changes; with the deletion, all that they have left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Vec<Change>>,
+    /// Which namespaces and pods stand for those that the case names.
+    #[serde(default, skip_serializing_if = "Seat::is_own")]
+    pub seat: Seat,
 }
 
 /// A term that can have no witness.

@@ -15,7 +15,7 @@ pub struct Progress {
     /// What the line for the run begins with.
     title: String,
     /// Cases that the lanes work on, with their beginnings.
-    running: BTreeMap<u32, (String, u64)>,
+    running: BTreeMap<u32, Vec<(String, u64)>>,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Progress {
                 self.lane(*lane, "ready");
             }
             Event::CaseStarted(started) => {
-                self.running.insert(started.lane, (clean(&started.case), *at_us));
+                self.running.entry(started.lane).or_default().push((clean(&started.case), *at_us));
                 self.lane(started.lane, "starting");
             }
             Event::PhaseStarted { lane, phase, flows } => self.lane(*lane, &format!("{phase} · {flows} flows")),
@@ -77,8 +77,11 @@ impl Progress {
             | Event::PropertyObserved { .. }
             | Event::KubeletObserved { .. } => {}
             Event::CaseEnded { lane, case, abandoned } => {
-                let since = self.running.remove(lane).map_or(*at_us, |(_, since)| since);
-                self.case_ended(case, at_us.saturating_sub(since), abandoned.as_deref());
+                let case = clean(case);
+                let running = self.running.entry(*lane).or_default();
+                let place = running.iter().position(|(running, _)| *running == case);
+                let since = place.map_or(*at_us, |place| running.remove(place).1);
+                self.case_ended(&case, at_us.saturating_sub(since), abandoned.as_deref());
                 self.lane(*lane, "ready");
             }
             Event::CaseSkipped { case, reason } => {
@@ -121,9 +124,10 @@ impl Progress {
     fn lane(&mut self, lane: u32, doing: &str) {
         let View::Live(live) = &mut self.view else { return };
         let bar = live.lanes.entry(lane).or_insert_with(|| live.bars.add(lane_bar()));
-        let message = match self.running.get(&lane) {
-            Some((case, _)) => format!("{case} · {doing}"),
-            None => doing.to_owned(),
+        let message = match self.running.get(&lane).map(Vec::as_slice).unwrap_or_default() {
+            [] => doing.to_owned(),
+            [(case, _)] => format!("{case} · {doing}"),
+            [(case, _), others @ ..] => format!("{case} and {} more · {doing}", others.len()),
         };
         bar.set_prefix("");
         bar.set_message(message);
@@ -144,8 +148,8 @@ impl Progress {
         }
         let took = super::page::duration_ms(took_us as f64 / 1_000.0);
         self.line(&match abandoned {
-            None => format!("{} observed in {took}", clean(case)),
-            Some(why) => format!("{} abandoned after {took}: {}", clean(case), clean(why)),
+            None => format!("{case} observed in {took}"),
+            Some(why) => format!("{case} abandoned after {took}: {}", clean(why)),
         });
     }
 

@@ -1,4 +1,4 @@
-//! One case on one lane: baseline, steps, removal.
+//! The cases of a batch on one lane: baseline, steps, removal.
 
 mod startup;
 
@@ -9,7 +9,8 @@ use super::clock::micros;
 use super::lane::{Shared, label_suffix};
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
-use crate::core::catalogue::{Case, Instance, Property};
+use super::standing::Sheet;
+use crate::core::catalogue::{Batch, Case, Instance, Member, Property, beside};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
@@ -19,6 +20,8 @@ use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
@@ -46,20 +49,39 @@ pub(super) struct Finished {
     pub(super) assumptions: Option<Assumptions>,
 }
 
-/// A case at work.
+/// A batch at work.
 struct Work<'a, L> {
     shared: &'a Shared,
     lane: &'a mut L,
     agents: &'a mut Agents,
     number: u32,
-    case: &'a Case,
-    experiment: Experiment,
+    /// At least one.
+    members: Vec<Running<'a>>,
     /// The world as it now is: what was recreated has other addresses.
     world: World,
+    /// Of every flow of every member.
     baseline: Vec<Cell>,
-    ended: Vec<PhaseEnded>,
     /// Whether a kubelet got through before any policy.
     kubelet_works: bool,
+}
+
+/// A case of the batch at work.
+struct Running<'a> {
+    case: &'a Case,
+    experiment: Experiment,
+    started: CaseStarted,
+    flows: BTreeSet<Flow>,
+    ended: Vec<PhaseEnded>,
+}
+
+impl Running<'_> {
+    /// Whether the case has such a phase: others may have more steps.
+    fn has(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Baseline | Phase::Removal => true,
+            Phase::Step(step) => step < self.experiment.steps.len(),
+        }
+    }
 }
 
 /// What came of a phase's change.
@@ -71,64 +93,91 @@ struct Probed {
     observed: Observed,
 }
 
-/// Runs a case.
+/// Runs the cases of a batch, phase by phase. The one that has most steps goes on while the others keep their policies.
 pub(super) async fn run<L: Lane>(
     shared: &Shared,
     lane: &mut L,
     agents: &mut Agents,
     number: u32,
-    case: &Case,
+    batch: &Batch,
     assumptions: Assumptions,
 ) -> Result<Finished, CaseError> {
-    assert!(shared.settings.panic_in.as_ref() != Some(&case.id), "told to panic in {}", case.id);
-    let Instance { setup, steps, removal, restore } = case.instantiate(lane.world(), label_suffix(lane, agents));
-    for change in &setup {
+    for Member { case, .. } in &batch.members {
+        assert!(shared.settings.panic_in.as_ref() != Some(&case.id), "told to panic in {}", case.id);
+    }
+    let instances: Vec<Instance> = {
+        let suffix = label_suffix(lane, agents);
+        batch.members.iter().map(|member| member.case.instantiate_at(&member.seat, lane.world(), suffix)).collect()
+    };
+    for change in instances.iter().flat_map(|instance| &instance.setup) {
         lane.apply(change).await?;
     }
-    let (world, property, every_node) = (case.narrow(lane.world().clone()), case.property, case.every_node);
-    let experiment = Experiment { earlier: Vec::new(), world, steps, removal, assumptions, property, every_node };
-    let started = CaseStarted {
-        lane: number,
-        case: case.id.clone(),
-        title: case.title.clone(),
-        covers: case.covers.iter().map(ToString::to_string).collect(),
-        masked: masked(case, &experiment),
-        property,
-        stopwatch: case.stopwatch,
-        requires_property: case.requires.is_some(),
-        assumptions,
-        world: experiment.world.clone(),
-        steps: experiment.steps.clone(),
-        removal: experiment.removal.clone(),
-    };
-    shared.emit(Event::CaseStarted(Box::new(started.clone())));
-    let flows = choose(&experiment, shared.settings.seed).await;
+    let world = batch.first().narrow(lane.world().clone());
+    let mut members = Vec::new();
+    for (place, Member { case, seat, share }) in batch.members.iter().enumerate() {
+        let Instance { steps, removal, .. } = &instances[place];
+        let experiment = Experiment {
+            earlier: Vec::new(),
+            world: world.clone(),
+            steps: steps.clone(),
+            removal: removal.clone(),
+            beside: beside(&instances, place),
+            seat: seat.clone(),
+            assumptions,
+            property: case.property,
+            every_node: case.every_node,
+            share: share.clone(),
+        };
+        let started = started(number, case, &experiment);
+        shared.emit(Event::CaseStarted(Box::new(started.clone())));
+        members.push(Running { case, experiment, started, flows: BTreeSet::new(), ended: Vec::new() });
+    }
+    let chosen = members.iter().map(|member| choose(&member.experiment, shared.settings.seed));
+    let chosen = join_all(chosen).await;
+    members.iter_mut().zip(chosen).for_each(|(member, flows)| member.flows = flows.into_iter().collect());
     agents.begin_case();
 
-    let world = experiment.world.clone();
-    let (baseline, ended) = (Vec::new(), Vec::new());
-    let kubelet_works = false;
-    let mut work = Work { shared, lane, agents, number, case, experiment, world, baseline, ended, kubelet_works };
-    for phase in work.experiment.phases() {
-        work.phase(phase, &flows).await?;
-        if property == Some(Property::Kubelet) {
+    let (baseline, kubelet_works) = (Vec::new(), false);
+    let mut work = Work { shared, lane, agents, number, members, world, baseline, kubelet_works };
+    for phase in work.phases() {
+        work.phase(phase).await?;
+        if batch.first().property == Some(Property::Kubelet) {
             work.ask_kubelet(phase).await?;
         }
     }
-    for change in &restore {
+    for change in instances.iter().flat_map(|instance| &instance.restore) {
         work.change(change).await?;
     }
-    let ended = work.ended;
+    let members = work.members;
     let settings = shared.settings.recorded();
-    let clean = is_clean(&started, &ended, &settings);
-    let settles = property.is_some_and(Property::can_be_assumed);
-    let assumptions = settles.then(|| observe_property(&started, &ended, &settings));
+    let clean = members.iter().all(|member| is_clean(&member.started, &member.ended, &settings));
+    let settles = members.iter().find(|member| member.case.property.is_some_and(Property::can_be_assumed));
+    let assumptions = settles.map(|member| observe_property(&member.started, &member.ended, &settings));
     Ok(Finished { clean, assumptions })
+}
+
+fn started(lane: u32, case: &Case, experiment: &Experiment) -> CaseStarted {
+    CaseStarted {
+        lane,
+        case: case.id.clone(),
+        title: case.title.clone(),
+        covers: case.covers.iter().map(ToString::to_string).collect(),
+        masked: masked(case, experiment),
+        property: case.property,
+        stopwatch: case.stopwatch,
+        requires_property: case.requires.is_some(),
+        assumptions: experiment.assumptions,
+        world: experiment.world.clone(),
+        steps: experiment.steps.clone(),
+        removal: experiment.removal.clone(),
+        beside: if experiment.beside.iter().all(Vec::is_empty) { Vec::new() } else { experiment.beside.clone() },
+        seat: experiment.seat.clone(),
+    }
 }
 
 /// The terms of a case that can have no witness, one by one.
 fn masked(case: &Case, experiment: &Experiment) -> Vec<Masked> {
-    let ids = experiment.terms().into_iter().map(|term| term.id());
+    let ids = experiment.terms().into_iter().map(|term| experiment.id(&term));
     ids.filter_map(|term| case.mask(&term).map(|mask| (mask.reason.clone(), term)))
         .map(|(reason, term)| Masked { term, reason })
         .collect()
@@ -148,32 +197,23 @@ async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
 }
 
 impl<L: Lane> Work<'_, L> {
-    async fn phase(&mut self, phase: Phase, flows: &[Flow]) -> Result<(), CaseError> {
+    /// The case that is alone in its batch, where it needs that.
+    fn first(&self) -> &Running<'_> {
+        &self.members[0]
+    }
+
+    /// The phases of the member that has most.
+    fn phases(&self) -> Vec<Phase> {
+        let most = self.members.iter().max_by_key(|member| member.experiment.steps.len());
+        most.map(|member| member.experiment.phases()).unwrap_or_default()
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<(), CaseError> {
         // Before anything is taken: each start waits for its own turn and room.
         self.watch_starts(phase).await?;
-        let turn = self.shared.turns.turn(self.case.stopwatch).await;
+        let turn = self.shared.turns.turn(self.first().case.stopwatch).await;
         let clock = self.agents.clock;
-        let flows: Vec<&Flow> = match phase {
-            Phase::Baseline => flows.iter().collect(),
-            Phase::Step(_) => self.sound_flows(),
-            // A connection that was cut does not come back.
-            Phase::Removal => {
-                self.sound_flows().into_iter().filter(|flow| flow.connection == Connection::New).collect()
-            }
-        };
-        let cells: Vec<Cell> = {
-            let right = Reading::faithful(&self.experiment);
-            let index = self.experiment.index(phase);
-            let cell = |flow: &&Flow| Cell {
-                flow: (*flow).clone(),
-                expected: right.answer(index, flow),
-                streaks: Vec::new(),
-                arrived: None,
-                alone: None,
-            };
-            flows.iter().map(cell).collect()
-        };
-        let mut cells = cells;
+        let mut cells = self.cells(phase);
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (self.goal(phase), &self.shared.settings);
         let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
@@ -188,7 +228,7 @@ impl<L: Lane> Work<'_, L> {
         };
         self.shared.budget.settle(taken, &self.world, &cells).await;
         drop(turn);
-        if self.case.canary && phase == Phase::Step(self.experiment.steps.len() - 1) {
+        if self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1) {
             if observed.held_us.is_some() {
                 self.hold(&mut cells, accepted_us).await?;
                 observed.ended_us = clock.now_us();
@@ -199,7 +239,7 @@ impl<L: Lane> Work<'_, L> {
 
         let mut ended = PhaseEnded {
             lane: self.number,
-            case: self.case.id.clone(),
+            case: self.first().case.id.clone(),
             phase,
             requested_us,
             accepted_us,
@@ -217,21 +257,69 @@ impl<L: Lane> Work<'_, L> {
         } else {
             self.again_alone(&mut ended).await?;
         }
-        self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
-        self.ended.push(ended);
+        for place in 0..self.members.len() {
+            if !self.members[place].has(phase) {
+                continue;
+            }
+            let ended = self.of_member(place, &ended, observed.looked_us);
+            self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
+            self.members[place].ended.push(ended);
+        }
         Ok(())
+    }
+
+    /// The flows that the phase probes, with what must happen to each.
+    fn cells(&self, phase: Phase) -> Vec<Cell> {
+        let sound: BTreeSet<&Flow> = self.sound_flows().into_iter().collect();
+        let mut cells: BTreeMap<&Flow, Cell> = BTreeMap::new();
+        for member in self.members.iter().filter(|member| member.has(phase)) {
+            let right = Reading::faithful(&member.experiment);
+            let index = member.experiment.index(phase);
+            for flow in &member.flows {
+                let is_probed = match phase {
+                    Phase::Baseline => true,
+                    Phase::Step(_) => sound.contains(flow),
+                    // A connection that was cut does not come back.
+                    Phase::Removal => sound.contains(flow) && flow.connection == Connection::New,
+                };
+                // What is in force is the same for all members.
+                if is_probed && !cells.contains_key(flow) {
+                    let expected = right.answer(index, flow);
+                    let (streaks, arrived, alone) = (Vec::new(), None, None);
+                    cells.insert(flow, Cell { flow: flow.clone(), expected, streaks, arrived, alone });
+                }
+            }
+        }
+        cells.into_values().collect()
+    }
+
+    /// What a phase was for one member of the batch. It may be right in the midst of others that are not.
+    fn of_member(&self, place: usize, ended: &PhaseEnded, looked_us: u64) -> PhaseEnded {
+        let member = &self.members[place];
+        let mut of_member = PhaseEnded { case: member.case.id.clone(), ..ended.clone() };
+        if self.members.len() == 1 {
+            return of_member;
+        }
+        of_member.cells.retain(|cell| member.flows.contains(&cell.flow));
+        let (settings, baseline) = (self.shared.settings.recorded(), self.baseline_of(&of_member.cells));
+        let (goal, accepted_us) = (self.goal(ended.phase), ended.accepted_us);
+        let sheet = Sheet { goal, settings: &settings, baseline: &baseline, accepted_us };
+        let standing = sheet.standing(&of_member.cells);
+        of_member.converged_us = standing.done.then_some(standing.since_us);
+        of_member.held_us = standing.done.then_some(looked_us);
+        of_member
     }
 
     /// Sees whether a kubelet gets through under the policies, where it did before them.
     async fn ask_kubelet(&mut self, phase: Phase) -> Result<(), CaseError> {
-        let Some(namespace) = guarded(&self.experiment.steps).map(str::to_owned) else { return Ok(()) };
+        let Some(namespace) = guarded(&self.first().experiment.steps).map(str::to_owned) else { return Ok(()) };
         match phase {
             Phase::Baseline => {
                 self.kubelet_works = self.lane.kubelet_gets_through(&namespace).await?;
             }
             Phase::Step(_) if self.kubelet_works => {
                 let through = self.lane.kubelet_gets_through(&namespace).await?;
-                let case = self.case.id.clone();
+                let case = self.first().case.id.clone();
                 self.shared.emit(Event::KubeletObserved { lane: self.number, case, through });
             }
             Phase::Step(_) | Phase::Removal => {}
@@ -260,10 +348,10 @@ impl<L: Lane> Work<'_, L> {
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
-        let pods = match self.experiment.change(phase).cloned() {
-            Some(change) => self.change(&change).await?,
-            None => Vec::new(),
-        };
+        let mut pods = Vec::new();
+        for change in self.changes(phase) {
+            pods.extend(self.change(&change).await?);
+        }
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
         let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
@@ -275,6 +363,20 @@ impl<L: Lane> Work<'_, L> {
         Ok(Probed { requested_us, accepted_us, pods, observed })
     }
 
+    /// All that changes when a phase begins.
+    fn changes(&self, phase: Phase) -> Vec<Change> {
+        let own = self.members.iter().filter_map(|member| member.experiment.change(phase)).cloned();
+        let mut changes: Vec<Change> = Vec::new();
+        for change in own {
+            let left = match changes.last_mut() {
+                Some(last) => last.join(change),
+                None => Some(change),
+            };
+            changes.extend(left);
+        }
+        changes
+    }
+
     /// Makes a change. Gives the pods that it makes again as they now are.
     async fn change(&mut self, change: &Change) -> Result<Vec<Pod>, CaseError> {
         match change {
@@ -283,7 +385,7 @@ impl<L: Lane> Work<'_, L> {
                 let endpoints: Vec<Endpoint> = self.world.held_by(subject).map(|pod| pod.id.clone().into()).collect();
                 self.agents.leave(&endpoints).await?;
                 self.lane.apply(change).await?;
-                self.world = self.case.narrow(self.lane.world().clone());
+                self.world = self.first().case.narrow(self.lane.world().clone());
                 self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
                 Ok(self.world.held_by(subject).cloned().collect())
             }
@@ -375,7 +477,7 @@ impl<L: Lane> Work<'_, L> {
     fn goal(&self, phase: Phase) -> Goal {
         match phase {
             Phase::Baseline => Goal::Baseline,
-            Phase::Step(_) if self.case.stopwatch => Goal::Timed,
+            Phase::Step(_) if self.first().case.stopwatch => Goal::Timed,
             Phase::Step(_) => Goal::Step,
             Phase::Removal => Goal::Removal,
         }

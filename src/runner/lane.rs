@@ -8,7 +8,7 @@ use super::churn::{can_churn, churn};
 use super::clock::Clock;
 use super::settings::Settings;
 use super::turns::Turns;
-use crate::core::catalogue::{Case, LABELS_OF_GIVEN, Property, worlds_of_nodes};
+use crate::core::catalogue::{Batch, Case, LABELS_OF_GIVEN, Member, Property, batches, worlds_of_nodes};
 use crate::core::event::{Event, RunEvent};
 use crate::core::oracle::Assumptions;
 use crate::target::{Alert, Lane, LaneNames, Stand, Target, TargetError};
@@ -73,10 +73,11 @@ impl Shared {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
         // the answer goes last, so that nobody waits for it. What takes longest is not left for the end: worlds of many nodes,
         // and starts.
-        tasks.sort_by_key(|Task { case, .. }| {
+        tasks.sort_by_key(|task| {
+            let case = task.batch.first();
             (!case.canary, !settles(case), case.requires.is_some(), !case.every_node, !case.watches_starts())
         });
-        let cases = || tasks.iter().map(|task| &task.case);
+        let cases = || tasks.iter().flat_map(Task::cases);
         let open = cases().any(settles);
         let busy = AtomicUsize::new(settings.lanes.min(tasks.len()));
         let (patience, _) = watch::channel(settings.settle);
@@ -206,11 +207,11 @@ impl Shared {
         }
     }
 
-    /// The next case for a lane whose pods stand like this.
-    fn next(&self, stand: &Stand) -> Option<Case> {
+    /// The next batch for a lane whose pods stand like this.
+    fn next(&self, stand: &Stand) -> Option<Batch> {
         let tasks = &mut self.queue().tasks;
         let place = tasks.iter().position(|task| task.stand == *stand)?;
-        tasks.remove(place).map(|task| task.case)
+        tasks.remove(place).map(|task| task.batch)
     }
 
     /// The next case, for a lane that is yet to be opened, which takes as long as so many cases. None where the lanes that are
@@ -246,9 +247,9 @@ impl Shared {
         LaneNames { run: self.run.clone(), lane: self.lanes.fetch_add(1, Ordering::Relaxed), token: self.token.clone() }
     }
 
-    /// What has been settled, once every property case before this one has ended.
-    async fn assumptions_for(&self, case: &Case) -> Assumptions {
-        if case.requires.is_none() {
+    /// What has been settled, once every property case before these has ended.
+    async fn assumptions_for(&self, batch: &Batch) -> Assumptions {
+        if batch.first().requires.is_none() {
             return self.assumptions.borrow().unwrap_or_default();
         }
         let mut settled = self.assumptions.subscribe();
@@ -288,10 +289,10 @@ impl Queue {
 /// So many cases a lane must have before it, to be opened beside others.
 const WORTH_OPENING: usize = 2;
 
-/// A case, and where the pods stand that run it.
+/// Cases, and where the pods stand that run them.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
-    case: Case,
+    batch: Batch,
     stand: Stand,
 }
 
@@ -299,29 +300,40 @@ pub(super) struct Task {
 /// own: `every-node/2`.
 pub(super) fn tasks(cases: Vec<Case>, nodes: usize) -> Vec<Task> {
     let worlds = worlds_of_nodes(nodes);
-    let of_case = |case: Case| {
+    let of_batch = |batch: Batch| {
+        let case = batch.first();
         if !case.every_node {
-            return vec![Task { case, stand: Stand::Spread }];
+            return vec![Task { batch, stand: Stand::Spread }];
         }
         let id = |place: usize| if worlds.len() > 1 { format!("{}/{}", case.id, place + 1) } else { case.id.clone() };
         let task = |(place, nodes): (usize, &Range<usize>)| Task {
-            case: Case { id: id(place), ..case.clone() },
+            batch: Batch::of(Case { id: id(place), ..case.clone() }),
             stand: Stand::OnEach(nodes.clone()),
         };
         worlds.iter().enumerate().map(task).collect()
     };
-    cases.into_iter().flat_map(of_case).collect()
+    batches(cases).into_iter().flat_map(of_batch).collect()
+}
+
+/// The ids that the cases of these tasks have in this run, in the order of those that were asked for.
+pub(super) fn ids(tasks: &[Task], order: &[String]) -> Vec<String> {
+    let mut ids: Vec<String> = tasks.iter().flat_map(Task::cases).map(|case| case.id.clone()).collect();
+    let of = |asked: &String, id: &str| {
+        id.strip_prefix(asked.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    ids.sort_by_key(|id| order.iter().position(|asked| of(asked, id)));
+    ids
 }
 
 impl Task {
-    /// The id that its case has in this run.
-    pub(super) fn id(&self) -> &str {
-        &self.case.id
+    /// Its cases, with the ids that they have in this run.
+    pub(super) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.batch.members.iter().map(|member| &member.case)
     }
 
     /// Whether a lane takes it beside others of its kind. The canary has a lane of its own, and worlds of many nodes are others.
     fn is_of_any_lane(&self) -> bool {
-        !self.case.canary && self.stand == Stand::Spread
+        !self.batch.first().canary && self.stand == Stand::Spread
     }
 }
 
@@ -330,8 +342,8 @@ impl Task {
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
     while let Some(task) = shared.claim(T::OPENING) {
         let was_of_any_lane = task.is_of_any_lane();
-        let Task { case, stand } = task;
-        let mut claimed = Some(case);
+        let Task { batch, stand } = task;
+        let mut claimed = Some(batch);
         let names = shared.names();
         let number = names.lane;
         let suffix = names.suffix();
@@ -339,18 +351,16 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         let spoiled = loop {
-            let Some(case) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
-            let finished = match obstacle(&case, &lane, &agents) {
-                None => run_case(&shared, &mut lane, &mut agents, number, &case).await,
-                Some(reason) => {
-                    shared.emit(Event::CaseSkipped { case: case.id.clone(), reason });
-                    Finished { clean: true, assumptions: None }
-                }
+            let Some(batch) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
+            let finished = match without_obstacles(&batch, &shared, &lane, &agents) {
+                Some(batch) => run_batch(&shared, &mut lane, &mut agents, number, &batch).await,
+                None => Finished { clean: true, assumptions: None },
             };
-            if case.canary {
+            let first = batch.first();
+            if first.canary {
                 shared.release();
             }
-            if settles(&case) {
+            if settles(first) {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());
@@ -393,14 +403,34 @@ pub(super) fn label_suffix<'a, L: Lane>(lane: &L, agents: &'a Agents) -> &'a str
     if lane.has_given_namespaces() { LABELS_OF_GIVEN } else { &agents.suffix }
 }
 
-/// Runs a case and tells of its end.
-async fn run_case<L: Lane>(shared: &Shared, lane: &mut L, agents: &mut Agents, number: u32, case: &Case) -> Finished {
-    let assumptions = shared.assumptions_for(case).await;
-    let (abandoned, finished) = match case::run(shared, lane, agents, number, case, assumptions).await {
+/// The cases of a batch that prove something in a lane. The others are skipped.
+fn without_obstacles<L: Lane>(batch: &Batch, shared: &Shared, lane: &L, agents: &Agents) -> Option<Batch> {
+    let mut members = Vec::new();
+    for member in &batch.members {
+        match obstacle(&member.case, lane, agents) {
+            None => members.push(member.clone()),
+            Some(reason) => shared.emit(Event::CaseSkipped { case: member.case.id.clone(), reason }),
+        }
+    }
+    (!members.is_empty()).then_some(Batch { members })
+}
+
+/// Runs the cases of a batch and tells of their end.
+async fn run_batch<L: Lane>(
+    shared: &Shared,
+    lane: &mut L,
+    agents: &mut Agents,
+    number: u32,
+    batch: &Batch,
+) -> Finished {
+    let assumptions = shared.assumptions_for(batch).await;
+    let (abandoned, finished) = match case::run(shared, lane, agents, number, batch, assumptions).await {
         Ok(finished) => (None, finished),
         Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None }),
     };
-    shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned });
+    for Member { case, .. } in &batch.members {
+        shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned: abandoned.clone() });
+    }
     finished
 }
 
@@ -424,7 +454,7 @@ mod tests {
             (0, 1, 7, true),
         ] {
             // Those that have lanes of their own are no reason for another.
-            let tasks = [some("allow-by-pod", waiting), some("every-node", 1), some("canary", 1)].concat();
+            let tasks = [some("default-deny-both", waiting), some("every-node", 1), some("canary", 1)].concat();
             let queue = Queue { tasks: tasks.into(), lanes };
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{waiting} cases wait for {lanes} lanes");
         }

@@ -4,7 +4,7 @@ use super::agents::{Agents, INBOX};
 use super::budget::LongestPause;
 use super::clock::micros;
 use super::link::{ANSWER_DEADLINE, Inbound};
-use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, Settings};
+use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, OPEN_PACE, Settings};
 use super::standing::{Sheet, Standing};
 use crate::core::event::{Arrived, Cell};
 use crate::core::model::flow::{Connection, Endpoint, Flow, Protocol};
@@ -68,6 +68,8 @@ pub(super) struct Observed {
     pub(super) converged_us: Option<u64>,
     /// When everything had held.
     pub(super) held_us: Option<u64>,
+    /// When it had seen enough, or had lost its patience.
+    pub(super) looked_us: u64,
     /// How long it would have waited for what is wrong.
     pub(super) patience: Duration,
     pub(super) ended_us: u64,
@@ -171,6 +173,7 @@ impl Agents {
         Ok(Observed {
             converged_us: converged.then_some(last.since_us),
             held_us: converged.then_some(looked_us),
+            looked_us,
             patience: settle,
             ended_us: self.clock.now_us(),
         })
@@ -452,17 +455,19 @@ pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Dur
     let (through, through_max) = match (goal, cell.expected) {
         (Goal::Timed, _) => (CLOSE_PACE, longest.through),
         // How many attempts get lost is part of the answer, so that there must be some, however long they have.
-        (Goal::Baseline, _) => (brisk, patience / 10),
+        (Goal::Baseline, _) => (2 * brisk, patience / 10),
         // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
-        // it takes. After a removal what is open waits for what is not, which may be for as long as `--settle`.
-        (Goal::Removal, _) | (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest.through),
-        // One success now and one before a hold of a second is over.
-        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (7 * brisk, longest.through.max(7 * brisk)),
+        // it takes.
+        (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest.through),
+        // After a removal what is open has shown all it had to, and waits for what is not.
+        (Goal::Removal, _) => (longest.through, longest.through),
+        // One success now and one before a hold of a second is over, early enough to see it fail.
+        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (9 * brisk, longest.through.max(9 * brisk)),
     };
     let (blocked, blocked_max) = match (goal, cell.expected) {
-        (Goal::Baseline, _) => (BLOCKED_PACE, patience / 10),
+        (Goal::Baseline, _) => (OPEN_PACE, patience / 10),
         (Goal::Timed, Answer::Allow) => (CLOSE_PACE, longest.overblocked),
-        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Allow) => (BLOCKED_PACE, longest.overblocked),
+        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Allow) => (OPEN_PACE, longest.overblocked),
         (Goal::Step | Goal::Timed | Goal::Removal | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
             (denied, longest.denied.max(denied))
         }

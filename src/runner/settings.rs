@@ -10,6 +10,10 @@ pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_micros(ATTEMPT_DEAD
 /// From one attempt to the next while nothing gets through.
 pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);
 
+/// The same for what must get through: long enough for an answer that has to wait for its turn on a busy node, so that no
+/// second attempt is made beside the first.
+pub(super) const OPEN_PACE: Duration = Duration::from_millis(120);
+
 /// How long a baseline may take. What has not connected by then never will.
 pub(super) const BASELINE_PATIENCE: Duration = Duration::from_secs(5);
 

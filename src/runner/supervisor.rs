@@ -66,6 +66,7 @@ pub async fn run<T: Target>(
     let emit = |event| drop(events.send(RunEvent { at_us: clock.now_us(), event }));
     let Job { run, token, started_at, cases, settings } = job;
     let (timeout, nodes) = (settings.timeout, target.nodes());
+    let order: Vec<String> = cases.iter().map(|case| case.id.clone()).collect();
     let tasks = lane::tasks(cases, nodes.len());
     emit(Event::RunStarted(RunStarted {
         schema: SCHEMA.to_owned(),
@@ -76,7 +77,7 @@ pub async fn run<T: Target>(
         untested: target.untested(),
         started_at,
         settings: settings.recorded(),
-        cases: tasks.iter().map(|task| task.id().to_owned()).collect(),
+        cases: lane::ids(&tasks, &order),
     }));
 
     let budget = Budget::new(target.tracking());

@@ -16,7 +16,7 @@ mod watch;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
-use crate::core::catalogue::{Case, Catalogue, Profile};
+use crate::core::catalogue::{Case, Catalogue, Profile, foretold};
 use crate::core::event::{Event, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use crate::core::model::flow::Flow;
@@ -145,18 +145,19 @@ struct Scored {
 /// What an `ipBlock` that holds a pod's address is known to do.
 const ADMITS_PODS: Assumptions = Assumptions { ip_block_matches_pods: true };
 
-fn score(case: &Case, nodes: &[&str], assumptions: Assumptions) -> Scored {
-    let world = case.furnished("sim0000", nodes);
-    let experiment = case.experiment(&world, "sim0000", assumptions);
-    let flows = plan::choose(&experiment, SEED);
-    Scored { case: case.clone(), experiment, flows }
+/// The scored cases of a run of all.
+fn score(nodes: &[&str], assumptions: impl Fn(&Case) -> Assumptions) -> Vec<Scored> {
+    let scored = foretold(all_cases(), "sim0000", nodes, assumptions).into_iter();
+    let scored = scored.filter(|(case, _)| case.property.is_none());
+    let choose = |(case, experiment): (Case, Experiment)| {
+        let flows = plan::choose(&experiment, SEED);
+        Scored { case, experiment, flows }
+    };
+    scored.map(choose).collect()
 }
 
 fn scored() -> &'static [Scored] {
-    static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| {
-        let score = |case: &Case| score(case, &["n1", "n2"], ADMITS_PODS);
-        Catalogue::embedded().cases().iter().filter(|case| case.property.is_none()).map(score).collect()
-    });
+    static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| score(&["n1", "n2"], |_| ADMITS_PODS));
     &SCORED
 }
 
@@ -164,8 +165,10 @@ fn scored() -> &'static [Scored] {
 fn expected(fault: &FaultAt, assumptions: Assumptions) -> BTreeSet<String> {
     let of_case = |Scored { case, experiment, flows }: &Scored| {
         let experiment = Experiment { assumptions, ..experiment.clone() };
-        let terms =
-            touched(&experiment, fault, flows).into_iter().map(|term| term.id()).filter(|id| case.mask(id).is_none());
+        let terms = touched(&experiment, fault, flows)
+            .into_iter()
+            .map(|term| experiment.id(&term))
+            .filter(|id| case.mask(id).is_none());
         terms.map(|term| format!("{}: {term}", case.id)).collect::<Vec<_>>()
     };
     scored().iter().flat_map(of_case).collect()

@@ -5,7 +5,7 @@ mod health;
 mod sample;
 
 use crate::common::papertiger;
-use papertiger::core::catalogue::{Case, Catalogue, Profile};
+use papertiger::core::catalogue::{Case, Catalogue, Profile, foretold};
 use papertiger::core::event::{Event, Phase, RunEvent};
 use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
 use papertiger::core::model::flow::Flow;
@@ -269,26 +269,19 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(case: &Case, nodes: &[&str]) -> Self {
-        let world = case.furnished("lab0000", nodes);
-        let experiment = case.experiment(&world, "lab0000", Assumptions { ip_block_matches_pods: true });
-        let flows = plan::choose(&experiment, SEED);
-        Self { case: case.clone(), experiment, flows }
-    }
-
     fn named(&self, ids: impl Iterator<Item = String>) -> Vec<String> {
         ids.filter(|id| self.case.mask(id).is_none()).map(|id| format!("{}: {id}", self.case.id)).collect()
     }
 
     /// `case: term` of all that can be told.
     fn terms(&self) -> Vec<String> {
-        self.named(self.experiment.terms().iter().map(|term| term.id()))
+        self.named(self.experiment.terms().iter().map(|term| self.experiment.id(term)))
     }
 
     /// `case: term` of what the fault's model says is touched, where this is what the run has settled.
     fn touched(&self, fault: &FaultAt, assumptions: Assumptions) -> Vec<String> {
         let experiment = Experiment { assumptions, ..self.experiment.clone() };
-        self.named(touched(&experiment, fault, &self.flows).iter().map(|term| term.id()))
+        self.named(touched(&experiment, fault, &self.flows).iter().map(|term| experiment.id(term)))
     }
 }
 
@@ -300,7 +293,15 @@ fn experiments() -> &'static [Scored] {
 fn experiments_on(nodes: &[&str]) -> Vec<Scored> {
     let catalogue = Catalogue::embedded();
     let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
-    cases.into_iter().filter(|case| case.property.is_none()).map(|case| Scored::new(case, nodes)).collect()
+    let cases = cases.into_iter().cloned().collect();
+    let admits_pods = |_: &Case| Assumptions { ip_block_matches_pods: true };
+    let scored = foretold(cases, "lab0000", nodes, admits_pods).into_iter();
+    let scored = scored.filter(|(case, _)| case.property.is_none());
+    let choose = |(case, experiment): (Case, Experiment)| {
+        let flows = plan::choose(&experiment, SEED);
+        Scored { case, experiment, flows }
+    };
+    scored.map(choose).collect()
 }
 
 /// What the exam expects is worked out for the very network that the lab builds and the very flows that it probes.

@@ -1,6 +1,7 @@
 //! The event log: what is written is what is read, and what cannot be read is named.
 
 use crate::common::world;
+use papertiger::core::catalogue::Seat;
 use papertiger::core::event::{
     CaseStarted, Event, ForeignPolicy, Phase, PhaseEnded, RunEnd, RunEvent, RunSettings, RunStarted, SCHEMA,
 };
@@ -23,6 +24,8 @@ pub(crate) fn events() -> Vec<RunEvent> {
         world: world(),
         steps: vec![Change::Apply { policies: Vec::new() }],
         removal: Change::Delete { policies: Vec::new() },
+        beside: Vec::new(),
+        seat: Seat::default(),
     };
     let result = super::report::egress_ignored_step();
     let ended = PhaseEnded {

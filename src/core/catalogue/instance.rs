@@ -1,7 +1,10 @@
 //! A case in one lane's names: what the runner does and what the oracle judges.
 
+use super::batch::Batch;
 use super::case::{Action, Case};
 use super::scope::Scope;
+use super::seat::Seat;
+use super::template::Template;
 use crate::core::fault::Experiment;
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::PodId;
@@ -35,9 +38,15 @@ fn own_labels(world: &World, subject: &Subject) -> Labels {
 impl Case {
     /// The case in the names and addresses of `world`, which was made with `suffix`.
     pub fn instantiate(&self, world: &World, suffix: &str) -> Instance {
+        self.instantiate_at(&Seat::default(), world, suffix)
+    }
+
+    /// The case as it takes place in `seat`, in the names and addresses of `world`, which was made with `suffix`.
+    pub fn instantiate_at(&self, seat: &Seat, world: &World, suffix: &str) -> Instance {
         let mut lane = Lane {
             world,
-            scope: Scope::of(world, suffix),
+            seat,
+            scope: Scope::of(world, suffix, seat),
             labels: BTreeMap::new(),
             existing: Vec::new(),
             bare: BTreeSet::new(),
@@ -59,18 +68,7 @@ impl Case {
 impl Case {
     /// The case in `world`, which was made with `suffix`, ready to be asked what must happen and what would show.
     pub fn experiment(&self, world: &World, suffix: &str, assumptions: Assumptions) -> Experiment {
-        let Instance { setup, steps, removal, restore: _ } = self.instantiate(world, suffix);
-        let start = State { policies: Vec::new(), world: self.narrow(world.clone()) };
-        let world = setup.iter().fold(start, State::after).world;
-        Experiment {
-            earlier: Vec::new(),
-            world,
-            steps,
-            removal,
-            assumptions,
-            property: self.property,
-            every_node: self.every_node,
-        }
+        Batch::of(self.clone()).experiments(world, suffix, assumptions).swap_remove(0)
     }
 
     /// The world as far as this case is concerned: with the ports of its protocols alone.
@@ -83,6 +81,7 @@ impl Case {
 /// What a case has changed so far.
 struct Lane<'a> {
     world: &'a World,
+    seat: &'a Seat,
     scope: Scope<'a>,
     labels: BTreeMap<Subject, Labels>,
     existing: Vec<PolicyName>,
@@ -90,38 +89,46 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
+    fn policies(&self, templates: &[Template]) -> Vec<Policy> {
+        let policy = |template: &Template| {
+            let policy = template.instantiate(self.world, &self.scope);
+            Policy { namespace: self.seat.namespace(&policy.namespace), ..policy }
+        };
+        templates.iter().map(policy).collect()
+    }
+
     fn change(&mut self, action: &Action) -> Change {
         match action {
             Action::Apply(templates) => {
-                let policies: Vec<Policy> =
-                    templates.iter().map(|template| template.instantiate(self.world, &self.scope)).collect();
+                let policies = self.policies(templates);
                 self.existing.extend(policies.iter().map(Policy::key));
                 Change::Apply { policies }
             }
-            Action::Replace(templates) => Change::Replace {
-                policies: templates.iter().map(|template| template.instantiate(self.world, &self.scope)).collect(),
-            },
+            Action::Replace(templates) => Change::Replace { policies: self.policies(templates) },
             Action::Delete(names) => {
-                self.existing.retain(|name| !names.contains(name));
-                Change::Delete { policies: names.clone() }
+                let policies: Vec<PolicyName> = names.iter().map(|name| self.seat.policy(name)).collect();
+                self.existing.retain(|name| !policies.contains(name));
+                Change::Delete { policies }
             }
             Action::Relabel { subject, add, remove } => self.relabel(subject, add, remove),
             Action::Recreate { subject, starts: _, bare } => {
+                let subject = self.seat.subject(subject);
                 self.existing.retain(|name| !subject.takes_along(name));
                 self.bare.retain(|pod| !subject.holds(pod));
-                if let (Subject::Pod(pod), true) = (subject, *bare) {
+                if let (Subject::Pod(pod), true) = (&subject, *bare) {
                     self.bare.insert(pod.clone());
                 }
-                Change::Recreate { subject: subject.clone(), bare: *bare }
+                Change::Recreate { subject, bare: *bare }
             }
         }
     }
 
     fn relabel(&mut self, subject: &Subject, add: &Labels, remove: &[String]) -> Change {
-        let labels = self.labels.entry(subject.clone()).or_insert_with(|| own_labels(self.world, subject));
+        let subject = self.seat.subject(subject);
+        let labels = self.labels.entry(subject.clone()).or_insert_with(|| own_labels(self.world, &subject));
         labels.extend(self.scope.labels(add));
         labels.retain(|key, _| !remove.contains(key));
-        Change::Relabel { subject: subject.clone(), labels: labels.clone() }
+        Change::Relabel { labels: labels.clone(), subject }
     }
 }
 

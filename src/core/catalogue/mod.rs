@@ -1,5 +1,6 @@
 //! The catalogue: which experiments there are, read from YAML and held against everything that can be known beforehand.
 
+mod batch;
 mod block;
 mod blueprint;
 mod case;
@@ -14,7 +15,9 @@ mod instance;
 mod obstacle;
 mod outline;
 mod scope;
+mod seat;
 mod set;
+mod shares;
 mod template;
 mod words;
 mod yaml;
@@ -22,6 +25,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{Batch, Member, batches, beside, foretold};
 pub use blueprint::{Blueprint, NamespacePlan, PodPlan};
 pub use case::{Action, Case, Step};
 pub use error::{CatalogueError, Position, Problem};
@@ -31,6 +35,7 @@ pub use furnish::{furnish, furnished};
 pub use hosts::{HOSTS, add_host_probes, control_port};
 pub use instance::Instance;
 pub use scope::LABELS_OF_GIVEN;
+pub use seat::Seat;
 pub use set::{Catalogue, SelectError};
 pub use template::Template;
 pub use words::{Feature, Profile, Property};

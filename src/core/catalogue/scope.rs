@@ -1,5 +1,6 @@
 //! Where the logical names of the catalogue become those of one lane.
 
+use super::seat::Seat;
 use crate::core::model::policy::{LabelSelector, Operator};
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
 
@@ -23,17 +24,19 @@ pub(super) fn length_error(value: &str) -> Option<String> {
 pub(super) struct Scope<'a> {
     suffix: &'a str,
     world: Option<&'a World>,
+    seat: Option<&'a Seat>,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of a world that does not exist yet.
     pub(super) fn new(suffix: &'a str) -> Self {
-        Self { suffix, world: None }
+        Self { suffix, world: None, seat: None }
     }
 
     /// The scope of `world`, whose namespaces may have names that somebody else chose.
-    pub(super) fn of(world: &'a World, suffix: &'a str) -> Self {
-        Self { suffix, world: Some(world) }
+    /// Who sits in `seat` speaks of others by the names of those for whom they stand.
+    pub(super) fn of(world: &'a World, suffix: &'a str, seat: &'a Seat) -> Self {
+        Self { suffix, world: Some(world), seat: Some(seat).filter(|seat| !seat.is_own()) }
     }
 
     /// The object name of the namespace with the short name `id`.
@@ -47,12 +50,26 @@ impl<'a> Scope<'a> {
     /// The value that stands for the logical `value` of the label `key`.
     pub(super) fn value(&self, key: &str, value: &str) -> String {
         if key == NAMESPACE_NAME_LABEL {
-            self.namespace_name(value)
-        } else if value.is_empty() {
-            self.suffix.to_owned()
-        } else {
-            format!("{value}-{}", self.suffix)
+            let stands_in = self.seat.map(|seat| seat.namespace(value));
+            return self.namespace_name(stands_in.as_deref().unwrap_or(value));
         }
+        let value = if value.is_empty() { self.suffix.to_owned() } else { format!("{value}-{}", self.suffix) };
+        self.stands_in(key, &value).unwrap_or(value)
+    }
+
+    /// The value of a label of what stands for that which has this value.
+    fn stands_in(&self, key: &str, value: &str) -> Option<String> {
+        let (seat, world) = (self.seat?, self.world?);
+        let has = |labels: &Labels| labels.get(key).is_some_and(|own| own == value);
+        let namespace = || {
+            let namespace = world.namespaces.iter().find(|namespace| has(&namespace.labels))?;
+            Some(&world.namespace(&seat.namespace(&namespace.id))?.labels)
+        };
+        let pod = || {
+            let pod = world.pods.iter().find(|pod| has(&pod.labels))?;
+            Some(&world.pod(&seat.pod(&pod.id))?.labels)
+        };
+        namespace().or_else(pod)?.get(key).cloned()
     }
 
     /// The labels that stand for the logical `labels`.

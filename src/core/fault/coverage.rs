@@ -1,9 +1,11 @@
 //! The catalogue held against its own faults, offline.
 
-use super::{Experiment, Explanation, Fault};
-use crate::core::catalogue::{Case, Catalogue};
-use crate::core::oracle::Assumptions;
-use std::collections::BTreeSet;
+use super::reading::Reading;
+use super::{Experiment, Explanation, Fault, Ignored, Term, plan};
+use crate::core::catalogue::{Case, Catalogue, Profile, foretold};
+use crate::core::model::flow::Flow;
+use crate::core::oracle::{Answer, Assumptions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 fn experiment(case: &Case) -> Experiment {
@@ -48,17 +50,34 @@ fn every_term_of_every_case_has_a_witness_or_is_masked_for_a_reason() {
 /// The mutation score: a misreading that no case notices would never be found.
 #[test]
 fn every_misreading_is_noticed_and_told_from_every_other_by_some_case() {
+    is_told_apart(&scored().map(|(_, explanation)| explanation.clone()).collect::<Vec<_>>());
+}
+
+/// Where cases share what they show and take place beside others, together they tell as much.
+#[test]
+fn every_misreading_is_told_from_every_other_by_the_cases_of_a_run() {
+    for profile in [Profile::Standard, Profile::Full] {
+        let cases = Catalogue::embedded();
+        let cases = cases.select(&[] as &[&str], Some(profile)).unwrap().into_iter().cloned().collect();
+        let run = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
+        let scored = run.iter().filter(|(case, _)| case.property.is_none());
+        is_told_apart(&scored.map(|(_, experiment)| Explanation::of(experiment, 1)).collect::<Vec<_>>());
+    }
+}
+
+#[track_caller]
+fn is_told_apart(scored: &[Explanation]) {
     let misreadings: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_misreading()).collect();
     // In a case: the number of the class that a fault is in; none for those that change nothing there.
-    let class = |(_, explanation): &(Case, Explanation), fault: Fault| {
+    let class = |explanation: &Explanation, fault: Fault| {
         explanation.noticed.iter().position(|noticed| noticed.faults.contains(&fault))
     };
-    let unnoticed = misreadings.iter().filter(|fault| scored().all(|case| class(case, **fault).is_none()));
+    let unnoticed = misreadings.iter().filter(|fault| scored.iter().all(|case| class(case, **fault).is_none()));
     assert_eq!(unnoticed.collect::<Vec<_>>(), Vec::<&Fault>::new());
     let mut alike = Vec::new();
     for (index, one) in misreadings.iter().enumerate() {
         for other in &misreadings[index + 1..] {
-            if scored().all(|case| class(case, *one) == class(case, *other)) {
+            if scored.iter().all(|case| class(case, *one) == class(case, *other)) {
                 alike.push((one.name(), other.name()));
             }
         }
@@ -71,4 +90,52 @@ fn flows_are_few() {
     for (case, Explanation { flows, .. }) in explained() {
         assert!(flows.len() < 200, "{}: {} flows", case.id, flows.len());
     }
+}
+
+/// What bounds a run is the room that nodes have for blocked attempts from other nodes.
+#[test]
+fn the_cases_of_a_run_have_few_flows_each_and_few_that_are_blocked_between_nodes() {
+    let cases = Catalogue::embedded();
+    let cases: Vec<Case> =
+        cases.select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect();
+    let (mut flows, mut steps, mut blocked) = (0, 0, 0);
+    let count = cases.len();
+    let run = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
+    for (_, mut experiment) in run {
+        // As on a cluster.
+        experiment.world.externals.clear();
+        let (chosen, right) = (plan::choose(&experiment, 1), Reading::faithful(&experiment));
+        let between = |flow: &Flow| experiment.world.node_of(&flow.from) != experiment.world.node_of(&flow.to);
+        for phase in 0..experiment.phases().len() {
+            let denied = |flow: &&Flow| right.answer(phase, flow) == Answer::Deny && between(flow);
+            blocked += chosen.iter().filter(denied).count();
+        }
+        flows += chosen.len();
+        steps += experiment.steps.len();
+    }
+    let figures = format!("{count} cases, {steps} steps, {flows} flows, {blocked} blocked between nodes");
+    assert!(flows < 18 * count && blocked < 2 * steps, "{figures}");
+}
+
+/// Who takes place beside others loses nothing by it.
+#[test]
+fn every_term_shows_in_company_as_it_does_alone() {
+    let cases: Vec<Case> = scored().map(|(case, _)| case.clone()).collect();
+    let together = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
+    let ways = |experiment: &Experiment| -> BTreeMap<String, Vec<Fault>> {
+        let Explanation { terms, .. } = Explanation::of(experiment, 1);
+        let of_term = |(term, ways): (Term, Vec<Ignored>)| {
+            (experiment.id(&term), ways.into_iter().map(|way| way.fault).collect())
+        };
+        terms.into_iter().map(of_term).collect()
+    };
+    let mut lost = Vec::new();
+    for (case, in_company) in &together {
+        let alone = Experiment { share: in_company.share.clone(), ..experiment(case) };
+        let (alone, in_company) = (ways(&alone), ways(in_company));
+        lost.extend(alone.iter().filter(|(term, ways)| in_company.get(*term) != Some(*ways)).map(|(term, ways)| {
+            format!("{}: {term} shows {ways:?} alone, and {:?} in company", case.id, in_company.get(term))
+        }));
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }

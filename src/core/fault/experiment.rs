@@ -1,9 +1,10 @@
 //! A case in one lane: the world it begins with and the changes it makes, and what is in force after each.
 
 use super::Fault;
+use super::plan::Share;
 use super::reading::{Reach, Reading};
 use super::term::{Place, Term, terms};
-use crate::core::catalogue::Property;
+use crate::core::catalogue::{Property, Seat};
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
 use crate::core::model::flow::PodId;
@@ -23,12 +24,18 @@ pub struct Experiment {
     pub steps: Vec<Change>,
     /// The deletion after the last step.
     pub removal: Change,
+    /// What others change in its world with each of these changes, which is none of its terms.
+    pub beside: Vec<Vec<Change>>,
+    /// Where it takes place.
+    pub seat: Seat,
     /// What the run has settled about open questions.
     pub assumptions: Assumptions,
     /// What it observes that the specification leaves open.
     pub property: Option<Property>,
     /// Whether two pods stand on each node, so that flows are chosen node by node.
     pub every_node: bool,
+    /// What it has to show of the scopes.
+    pub share: Share,
 }
 
 impl Experiment {
@@ -56,6 +63,17 @@ impl Experiment {
             Phase::Step(step) => self.steps.get(step),
             Phase::Removal => Some(&self.removal),
         }
+    }
+
+    /// All that changes when a phase begins: its own change first.
+    pub fn changes(&self, phase: Phase) -> impl Iterator<Item = &Change> {
+        let beside = self.index(phase).checked_sub(1).and_then(|index| self.beside.get(index));
+        self.change(phase).into_iter().chain(beside.into_iter().flatten())
+    }
+
+    /// The id of a term, in the names that its case has: the same wherever it takes place.
+    pub fn id(&self, term: &Term) -> String {
+        term.moved(&self.seat.back()).id()
     }
 
     /// All terms.
@@ -89,19 +107,20 @@ impl Experiment {
     }
 
     /// What is in force in each phase for an engine that goes by `policies` before the first, and takes up only the changes
-    /// that `takes_up` says.
+    /// that `takes_up` says: those of that number in a phase, of which the first is the case's own.
     pub(super) fn replay(
         &self,
         policies: Vec<Policy>,
-        takes_up: impl Fn(Phase, &Change, &State) -> bool,
+        takes_up: impl Fn((Phase, usize), &Change, &State) -> bool,
     ) -> Vec<State> {
         let mut state = State { policies, world: self.world.clone() };
         self.phases()
             .into_iter()
             .map(|phase| {
-                if let Some(change) = self.change(phase) {
+                for (number, change) in self.changes(phase).enumerate() {
                     let before = state.clone();
-                    state = if takes_up(phase, change, &state) { before.after(change) } else { before.missing(change) };
+                    let taken_up = takes_up((phase, number), change, &state);
+                    state = if taken_up { before.after(change) } else { before.missing(change) };
                 }
                 state.clone()
             })

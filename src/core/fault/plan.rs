@@ -1,8 +1,10 @@
 //! Which flows a case probes: witnesses for every term in every scope, controls beside them, and flows that tell the
 //! faults apart.
 
+mod share;
 mod start;
 
+pub use share::{Share, Way, shares, ways};
 pub use start::{announcement, of_start};
 
 use super::experiment::Experiment;
@@ -128,14 +130,16 @@ impl Answers {
         Self { right: table(experiment, &faithful, candidates) }
     }
 
-    /// What a flow costs the nodes, as a multiple of the least: what is tried on it fills their connection tracking. A
-    /// blocked attempt is remembered where the sender's node is not the one that drops it, a SYN longer than a datagram.
+    /// What a flow costs the nodes, as a multiple of the least: what is tried on it fills their connection tracking, on each
+    /// node that it gets to. A blocked attempt is remembered where the sender's node is not the one that drops it, a SYN
+    /// longer than a datagram, and some twenty are made where two prove that a flow is open.
     fn cost(&self, experiment: &Experiment, flow: usize, of: &Flow) -> u64 {
         let placement = scope(&experiment.world, of).placement;
         let cost = |right: &Vec<Answer>| match (right[flow], placement, of.protocol) {
-            (Answer::Allow, _, _) | (_, Placement::SameNode, _) => 1,
-            (_, Placement::CrossNode | Placement::Outside, Protocol::Udp) => 2,
-            (_, Placement::CrossNode | Placement::Outside, Protocol::Tcp | Protocol::Sctp) => 3,
+            (_, Placement::SameNode, _) | (Answer::Allow, Placement::Outside, _) => 1,
+            (Answer::Allow, Placement::CrossNode, _) => 2,
+            (_, Placement::CrossNode | Placement::Outside, Protocol::Udp) => 20,
+            (_, Placement::CrossNode | Placement::Outside, Protocol::Tcp | Protocol::Sctp) => 40,
         };
         self.right.iter().map(cost).sum()
     }
@@ -162,30 +166,28 @@ fn property_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answer
     let ports: BTreeSet<u16> = open().map(|flow| candidates[flow].port).collect();
     for port in ports {
         let on_port = open().filter(|flow| candidates[*flow].port == port);
-        add_by_pair(experiment, candidates, on_port, usize::MAX, needs);
+        by_pair(experiment, candidates, on_port).into_values().for_each(|flows| needs.add(flows));
     }
 }
 
-/// One need for each pair of a scope's parts that some of these flows are in; no more than so many.
-fn add_by_pair(
+/// These flows by the pairs of a scope's parts that they are in.
+fn by_pair(
     experiment: &Experiment,
     candidates: &[Flow],
     flows: impl Iterator<Item = usize>,
-    wanted: usize,
-    needs: &mut Needs,
-) {
-    let mut by_pair: BTreeMap<[Option<usize>; 4], Vec<usize>> = BTreeMap::new();
+) -> BTreeMap<Pair, Vec<usize>> {
+    let mut by_pair: BTreeMap<Pair, Vec<usize>> = BTreeMap::new();
     for flow in flows {
         for pair in pairs(scope(&experiment.world, &candidates[flow])) {
             by_pair.entry(pair).or_default().push(flow);
         }
     }
-    by_pair.into_values().take(wanted).for_each(|flows| needs.add(flows));
+    by_pair
 }
 
-/// Every way of ignoring a term needs a witness for each pair of a scope's parts: over IPv6 by ClusterIP, by ClusterIP
-/// between two nodes, and so on. All four parts at once would need three times the connections, and no network is known
-/// that fails only there.
+/// Every way of ignoring a term needs a witness for each pair of a scope's parts that is the case's share: over IPv6 by
+/// ClusterIP, by ClusterIP between two nodes, and so on. All four parts at once would need three times the connections, and
+/// no network is known that fails only there.
 fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
     let denied = Denied::of(candidates, answers);
     for term in experiment.terms() {
@@ -199,9 +201,12 @@ fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers
                         && (right == Answer::Deny || denied.beside(&term, phase, *flow, &candidates[*flow]))
                 })
             });
+            let witnesses = by_pair(experiment, candidates, witnesses);
             // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
             let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
-            add_by_pair(experiment, candidates, witnesses, wanted, needs);
+            let mine = experiment.share.of(witnesses.keys());
+            let mine = witnesses.into_iter().filter(|(pair, _)| mine.contains(pair));
+            mine.take(wanted).for_each(|(_, flows)| needs.add(flows));
         }
     }
 }
@@ -241,14 +246,28 @@ impl<'a> Denied<'a> {
     }
 }
 
-/// A scope with all but two of its parts left open, in every way.
-fn pairs(scope: Scope) -> Vec<[Option<usize>; 4]> {
+/// A scope with all but two of its parts left open.
+type Pair = [Option<usize>; PARTS];
+
+/// How many parts a scope has.
+const PARTS: usize = 4;
+
+/// The parts of a scope, each as a number.
+fn parts(scope: Scope) -> [usize; PARTS] {
     let Scope { family, path, protocol, placement } = scope;
-    let parts = [family as usize, path as usize, protocol as usize, placement as usize];
+    [family as usize, path as usize, protocol as usize, placement as usize]
+}
+
+/// A scope with all but two of its parts left open, in every way.
+fn pairs(scope: Scope) -> Vec<Pair> {
+    pairs_of(parts(scope))
+}
+
+fn pairs_of(parts: [usize; PARTS]) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for one in 0..parts.len() {
         for other in one + 1..parts.len() {
-            let mut pair = [None; 4];
+            let mut pair = [None; PARTS];
             pair[one] = Some(parts[one]);
             pair[other] = Some(parts[other]);
             pairs.push(pair);
@@ -257,19 +276,20 @@ fn pairs(scope: Scope) -> Vec<[Option<usize>; 4]> {
     pairs
 }
 
-/// Any two faults that differ need a flow that tells them apart.
+/// Any two faults that differ need a flow that tells them apart, in one of the cases whose share they are.
 fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
-    let tables: Vec<Vec<Vec<Answer>>> = Fault::ALL
+    let tables: Vec<(Fault, Vec<Vec<Answer>>)> = Fault::ALL
         .into_iter()
-        .filter_map(|fault| experiment.reading(fault, Reach::Everywhere))
-        .map(|reading| table(experiment, &reading, candidates))
-        .filter(|table| *table != answers.right)
+        .filter_map(|fault| Some((fault, experiment.reading(fault, Reach::Everywhere)?)))
+        .map(|(fault, reading)| (fault, table(experiment, &reading, candidates)))
+        .filter(|(_, table)| *table != answers.right)
         .collect();
-    for (index, one) in tables.iter().enumerate() {
-        for other in &tables[index + 1..] {
+    for (index, (one, of_one)) in tables.iter().enumerate() {
+        let others = tables[index + 1..].iter().filter(|(other, _)| experiment.share.tells(*one, *other));
+        for (_, of_other) in others {
             needs.add(
                 (0..candidates.len())
-                    .filter(|flow| one.iter().zip(other).any(|(one, other)| differ(one[*flow], other[*flow]))),
+                    .filter(|flow| of_one.iter().zip(of_other).any(|(one, other)| differ(one[*flow], other[*flow]))),
             );
         }
     }

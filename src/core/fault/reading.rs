@@ -154,8 +154,11 @@ impl Reading {
             Reach::Term(term) if fault.concerns(term) => term,
             Reach::Term(_) => return None,
         };
-        let missed = |phase, change: &Change, state: &State| begins(term, phase) && fault.ignores(change, state);
-        let states = experiment.replay(Vec::new(), |phase, change, state| !missed(phase, change, state));
+        // The first change of a phase is the case's own.
+        let missed = |(phase, number), change: &Change, state: &State| {
+            number == 0 && begins(term, phase) && fault.ignores(change, state)
+        };
+        let states = experiment.replay(Vec::new(), |at, change, state| !missed(at, change, state));
         let states = reread(states, |policy, world| misread_term(policy, fault, term, world));
         let made = |pod: &Pod| experiment.makes(term, &pod.id);
         let states = if fault == Fault::IgnoreBarePods { pass_over_bare(states, made) } else { states };

@@ -1,5 +1,6 @@
 //! Terms: the smallest parts of a case that can be ignored, each with a stable id.
 
+use crate::core::catalogue::Seat;
 use crate::core::model::change::{Change, PolicyName};
 use crate::core::model::policy::{Direction, Peer, Policy, PortRef};
 use std::fmt;
@@ -98,6 +99,15 @@ impl Term {
     /// Its stable id: `x/web ingress[0].from[1].podSelector`, `step[2] relabel`, `removal`.
     pub fn id(&self) -> String {
         self.to_string()
+    }
+
+    /// The same in another seat.
+    pub(super) fn moved(&self, seat: &Seat) -> Self {
+        let place = match &self.place {
+            Place::Policy { policy, part } => Place::Policy { policy: seat.policy(policy), part: part.clone() },
+            place @ (Place::Change { .. } | Place::Removal) => place.clone(),
+        };
+        Self { place }
     }
 
     /// The policy that holds it.

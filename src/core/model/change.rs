@@ -46,6 +46,22 @@ pub enum Change {
 }
 
 impl Change {
+    /// Takes another change in where both can be one, made at once; gives it back where they cannot.
+    pub fn join(&mut self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Apply { policies }, Self::Apply { policies: others })
+            | (Self::Replace { policies }, Self::Replace { policies: others }) => {
+                policies.extend(others);
+                None
+            }
+            (Self::Delete { policies }, Self::Delete { policies: others }) => {
+                policies.extend(others);
+                None
+            }
+            (_, other) => Some(other),
+        }
+    }
+
     /// The policies that it brings, as they shall be.
     pub fn policies(&self) -> &[Policy] {
         match self {

@@ -7,7 +7,7 @@ use super::seen::{Attempts, of_cell, unproven};
 use super::{Scope, Seen};
 use crate::core::event::{CaseStarted, Cell, Phase, PhaseEnded, PodStarted, RunSettings};
 use crate::core::fault::Experiment;
-use crate::core::fault::plan::{differ, scope};
+use crate::core::fault::plan::{Share, differ, scope};
 use crate::core::fault::reading::Reading;
 use crate::core::model::change::Change;
 use crate::core::model::flow::Flow;
@@ -95,10 +95,13 @@ impl<'a> Evidence<'a> {
             world: started.world.clone(),
             steps: started.steps.clone(),
             removal: started.removal.clone(),
+            beside: started.beside.clone(),
+            seat: started.seat.clone(),
             assumptions: started.assumptions,
             property: started.property,
             // Its flows have been chosen.
             every_node: false,
+            share: Share::WHOLE,
         };
         let faithful = Reading::faithful(&experiment);
         let phases = experiment.phases();

@@ -199,7 +199,9 @@ impl<'a> Log<'a> {
                     }
                 }
                 Event::CaseStarted(started) => {
-                    let earlier = log.cases.iter().map(|case| case.started).filter(|case| case.lane == started.lane);
+                    // Those that go on are beside it.
+                    let ended = log.cases.iter().filter(|case| case.ended_us.is_some()).map(|case| case.started);
+                    let earlier = ended.filter(|case| case.lane == started.lane);
                     let earlier = earlier.flat_map(|case| case.steps.iter().chain([&case.removal])).collect();
                     log.cases.push(CaseRun { earlier, ..CaseRun::began(started, *at_us) });
                 }
@@ -275,7 +277,7 @@ fn judge_case<'a>(evidence: &'a Evidence<'_>, diagnoses: &[Diagnosis]) -> Judged
             .experiment
             .terms()
             .iter()
-            .filter(|term| !started.masked.iter().any(|masked| masked.term == term.id()))
+            .filter(|term| !started.masked.iter().any(|masked| masked.term == evidence.experiment.id(term)))
             .map(|term| {
                 let judged = term::judge(evidence, term, diagnoses);
                 nodes.extend(judged.nodes);

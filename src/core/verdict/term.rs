@@ -133,7 +133,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, term: &Term, diagnoses: &[Diagnosis
     }
     let explanation = explain(evidence, &sights, verdict, &here, diagnoses, &unrefuted);
     let result = TermResult {
-        id: term.id(),
+        id: evidence.experiment.id(term),
         feature: term.feature().to_owned(),
         isolation: term.is_isolation(),
         verdict,

@@ -37,7 +37,7 @@ impl<L: Lane> Work<'_, L> {
     /// Watches as many starts as the phase's step asks for, where what it finds in force has had its effect.
     pub(super) async fn watch_starts(&mut self, phase: Phase) -> Result<(), CaseError> {
         let Phase::Step(step) = phase else { return Ok(()) };
-        let (pod, starts) = match &self.case.steps[step].action {
+        let (pod, starts) = match &self.first().case.steps[step].action {
             Action::Recreate { subject: Subject::Pod(pod), starts, bare: _ } if *starts > 0 => (pod.clone(), *starts),
             Action::Recreate { .. }
             | Action::Apply(_)
@@ -45,7 +45,7 @@ impl<L: Lane> Work<'_, L> {
             | Action::Delete(_)
             | Action::Relabel { .. } => return Ok(()),
         };
-        if self.ended.last().is_none_or(|before| before.converged_us.is_none()) {
+        if self.first().ended.last().is_none_or(|before| before.converged_us.is_none()) {
             return Ok(());
         }
         for _ in 0..starts {
@@ -61,10 +61,10 @@ impl<L: Lane> Work<'_, L> {
     async fn watch_start(&mut self, phase: Phase, id: &PodId) -> Result<bool, CaseError> {
         let (shared, goal) = (self.shared, Goal::Timed);
         let settings = &shared.settings;
-        let _turn = shared.turns.turn(self.case.stopwatch).await;
+        let _turn = shared.turns.turn(self.first().case.stopwatch).await;
         let newcomer = Endpoint::from(id.clone());
         // Its step changes nothing but the pod itself: what it finds in force is what is in force after the step.
-        let mut cells = of_start(&self.experiment, phase, &self.world, id);
+        let mut cells = of_start(&self.first().experiment, phase, &self.world, id);
         let taken = room(shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
         let longest = self.agents.longest_pause(&self.world, &cells, settings);
@@ -74,7 +74,7 @@ impl<L: Lane> Work<'_, L> {
         let plan = self.agents.await_start(&self.world, id, &cells, paces).await;
         self.lane.instruct(id, plan).await?;
         self.make_again(id, &mut cells).await?;
-        self.world = self.case.narrow(self.lane.world().clone());
+        self.world = self.first().case.narrow(self.lane.world().clone());
         self.agents.join(&self.lane.dial(), self.lane.world(), std::slice::from_ref(&newcomer), shared).await?;
 
         let Some(began_us) = self.agents.began_us(&newcomer) else {
@@ -91,7 +91,7 @@ impl<L: Lane> Work<'_, L> {
         let Some(pod) = self.world.pod(id).cloned() else { return Ok(false) };
         shared.emit(Event::PodStarted(Box::new(PodStarted {
             lane: self.number,
-            case: self.case.id.clone(),
+            case: self.first().case.id.clone(),
             phase,
             pod,
             began_us,

@@ -8,7 +8,8 @@ use crate::exit::ExitStatus;
 use crate::target::sim::{Intrusion, SimOptions};
 use std::time::Duration;
 
-const CASES: [&str; 3] = ["default-deny-ingress", "default-deny-egress", "allow-by-pod"];
+/// Cases that take place one after the other.
+const CASES: [&str; 3] = ["default-deny-ingress", "default-deny-egress", "allow-named-port"];
 
 /// A policy for both directions and all pods of namespace x.
 fn policy(name: &str, rules: Vec<Rule>) -> Policy {

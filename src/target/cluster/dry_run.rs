@@ -5,7 +5,7 @@ use super::errors::failed;
 use super::kubelet;
 use super::objects::{self, Program};
 use super::program;
-use crate::core::catalogue::{Case, Property, worlds_of_nodes};
+use crate::core::catalogue::{Case, Member, Property, batches, worlds_of_nodes};
 use crate::core::model::change::{Change, guarded};
 use crate::core::model::world::World;
 use crate::target::{LaneNames, Stand, TargetError};
@@ -36,10 +36,11 @@ impl ClusterTarget {
         let names = names(0);
         let suffix = self.label_suffix(&names);
         let given = self.maker.given.is_some();
-        for case in cases.iter().filter(|case| !(given && case.changes_a_namespace())) {
+        let members = batches(cases.to_vec()).into_iter().flat_map(|batch| batch.members);
+        for Member { case, seat, share: _ } in members.filter(|member| !(given && member.case.changes_a_namespace())) {
             let stand = each.first().filter(|_| case.every_node).unwrap_or(&Stand::Spread);
             let world = self.world(&names, stand);
-            let instance = case.instantiate(&world, &suffix);
+            let instance = case.instantiate_at(&seat, &world, &suffix);
             for policy in instance.steps.iter().flat_map(Change::policies) {
                 let namespace = world.namespace(&policy.namespace).map(|n| n.name.as_str()).unwrap_or_default();
                 let object = objects::network_policy(&self.maker.tag, policy, namespace);

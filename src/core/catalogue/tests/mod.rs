@@ -1,5 +1,6 @@
 //! Tests of the catalogue as a whole.
 
+mod batches;
 mod broken;
 mod embedded;
 mod lanes;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::catalogue::Seat;
 use crate::core::event::{CaseStarted, Phase};
 use crate::core::model::change::Change;
 use crate::core::model::flow::Flow;
@@ -65,6 +66,8 @@ fn seen(starts: &[PodStarted], disturbed: bool) -> Vec<StartUp> {
         world: World::default(),
         steps: Vec::new(),
         removal: Change::Delete { policies: Vec::new() },
+        beside: Vec::new(),
+        seat: Seat::default(),
     };
     let mut run = CaseRun::began(&case, 0);
     run.starts = starts.iter().collect();

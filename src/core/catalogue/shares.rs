@@ -1,0 +1,35 @@
+//! How the cases of a run share what has to be shown in every part of a network.
+
+use super::case::Case;
+use crate::core::fault::plan::{self, Share, Way};
+use crate::core::model::flow::Protocol;
+use crate::core::oracle::Assumptions;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The share of each case of a run, by its id. Those that may turn out not to be scored, or not to run, share only among
+/// themselves: nobody relies on them.
+pub(super) fn shares(cases: &[Case]) -> BTreeMap<String, Share> {
+    let mut groups: BTreeMap<(bool, &[Protocol]), Vec<&Case>> = BTreeMap::new();
+    for case in cases.iter().filter(|case| case.shares()) {
+        groups.entry((case.requires.is_some(), &case.protocols)).or_default().push(case);
+    }
+    let of_group = |group: Vec<&Case>| {
+        let ways: Vec<BTreeSet<Way>> = group.iter().map(|case| case.ways()).collect();
+        let ids = group.into_iter().map(|case| case.id.clone());
+        ids.zip(plan::shares(&ways)).collect::<Vec<_>>()
+    };
+    groups.into_values().flat_map(of_group).collect()
+}
+
+impl Case {
+    /// Whether it leaves something to others. What stays to the last and what concerns each node does not, nor does what is
+    /// only observed.
+    fn shares(&self) -> bool {
+        !self.canary && !self.every_node && self.property.is_none()
+    }
+
+    fn ways(&self) -> BTreeSet<Way> {
+        let suffix = "offline";
+        plan::ways(&self.experiment(&self.furnished(suffix, &["n1", "n2"]), suffix, Assumptions::default()))
+    }
+}

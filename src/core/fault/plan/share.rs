@@ -1,0 +1,174 @@
+//! What each case of a run has to show of the scopes, so that all cases together show every pair of a scope's parts for
+//! every way of ignoring something.
+//!
+//! One case by itself shows every pair. Where many cases ask the same of a network, each of them need not ask it over both
+//! families, by both paths and so on: a blocked attempt between two nodes is remembered there for minutes, and the room for
+//! that bounds a run.
+
+use super::{PARTS, Pair, pairs_of, parts};
+use crate::core::fault::{Experiment, Fault};
+use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::model::policy::Direction;
+use crate::core::verdict::{Placement, Scope};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Combinations in which every two values of different parts stand together at least once; fewer would not do. Only one of
+/// them is TCP between two nodes, which costs most.
+const COMBINATIONS: [Scope; 5] = [
+    combination(Family::Ipv4, Path::PodIp, Protocol::Tcp, Placement::CrossNode),
+    combination(Family::Ipv4, Path::ClusterIp, Protocol::Udp, Placement::SameNode),
+    combination(Family::Ipv6, Path::PodIp, Protocol::Udp, Placement::SameNode),
+    combination(Family::Ipv6, Path::ClusterIp, Protocol::Tcp, Placement::SameNode),
+    combination(Family::Ipv6, Path::ClusterIp, Protocol::Udp, Placement::CrossNode),
+];
+
+/// The places of those that ask nothing of two nodes.
+const ON_ONE_NODE: [usize; 3] = [1, 2, 3];
+
+const fn combination(family: Family, path: Path, protocol: Protocol, placement: Placement) -> Scope {
+    Scope { family, path, protocol, placement }
+}
+
+/// What a case has to show of the scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Places in [`COMBINATIONS`]; `None` where it has to show every pair that there is.
+    combinations: Option<BTreeSet<usize>>,
+}
+
+/// A way of ignoring something that a case can show: a fault, in a direction where its terms have one.
+pub type Way = (Fault, Option<Direction>);
+
+impl Share {
+    /// Every pair that there is.
+    pub const WHOLE: Self = Self { combinations: None };
+
+    /// Whether it has to tell these faults apart. Each combination stands for a part of all pairs of faults.
+    pub(super) fn tells(&self, one: Fault, other: Fault) -> bool {
+        let part = (one as usize * Fault::ALL.len() + other as usize) % COMBINATIONS.len();
+        self.combinations.as_ref().is_none_or(|combinations| combinations.contains(&part))
+    }
+
+    /// The pairs to show of those in which something can be shown. There is at least one, where there are any.
+    pub(super) fn of<'a>(&self, shown: impl Iterator<Item = &'a Pair>) -> BTreeSet<Pair> {
+        let shown: BTreeSet<Pair> = shown.copied().collect();
+        let Some(combinations) = &self.combinations else { return shown };
+        let values = |part: usize| shown.iter().filter_map(|pair| pair[part]).collect::<BTreeSet<usize>>();
+        let values: [BTreeSet<usize>; PARTS] = std::array::from_fn(values);
+        // What is outside the pod network is only there where a target has it.
+        let outside = Some(Placement::Outside as usize).filter(|outside| values[PARTS - 1].contains(outside));
+        let wanted = combinations.iter().flat_map(|combination| {
+            let [family, path, protocol, placement] = parts(COMBINATIONS[*combination]);
+            let values = &values;
+            let here = move |placement| pairs_of(nearest([family, path, protocol, placement], values));
+            std::iter::once(placement).chain(outside).flat_map(here)
+        });
+        let wanted: BTreeSet<Pair> = wanted.filter(|pair| shown.contains(pair)).collect();
+        if wanted.is_empty() { shown.into_iter().take(1).collect() } else { wanted }
+    }
+}
+
+/// A combination with the values that it does not have here replaced by others: a rule about TCP shows nothing over UDP.
+fn nearest(parts: [usize; PARTS], values: &[BTreeSet<usize>; PARTS]) -> [usize; PARTS] {
+    let nearest = |part: usize| {
+        let value = parts[part];
+        if values[part].contains(&value) { value } else { values[part].first().copied().unwrap_or(value) }
+    };
+    std::array::from_fn(nearest)
+}
+
+/// The ways of ignoring something that a case can show.
+pub fn ways(experiment: &Experiment) -> BTreeSet<Way> {
+    let of_term = |term: super::Term| {
+        let concerned = |fault: &Fault| fault.is_misreading() && fault.concerns(&term);
+        let direction = term.direction();
+        Fault::ALL.into_iter().filter(concerned).map(|fault| (fault, direction)).collect::<Vec<_>>()
+    };
+    experiment.terms().into_iter().flat_map(of_term).collect()
+}
+
+/// The shares of cases that can show these ways of ignoring something, in the same order: for each way, its cases together
+/// have every combination.
+pub fn shares(cases: &[BTreeSet<Way>]) -> Vec<Share> {
+    let mut by_way: BTreeMap<Way, Vec<usize>> = BTreeMap::new();
+    for (case, ways) in cases.iter().enumerate() {
+        ways.iter().for_each(|way| by_way.entry(*way).or_default().push(case));
+    }
+    let mut rarest_first: Vec<Vec<usize>> = by_way.into_values().collect();
+    rarest_first.sort_by_key(Vec::len);
+    let mut taken: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); cases.len()];
+    for able in rarest_first {
+        for combination in 0..COMBINATIONS.len() {
+            if able.iter().any(|case| taken[*case].contains(&combination)) {
+                continue;
+            }
+            // Whoever has least to show takes it, the one after the one that took the last.
+            if let Some(case) = able.iter().min_by_key(|case| taken[**case].len()) {
+                taken[*case].insert(combination);
+            }
+        }
+    }
+    let share = |(case, mut combinations): (usize, BTreeSet<usize>)| {
+        // What nobody needs of it costs least on one node.
+        if combinations.is_empty() {
+            combinations.insert(ON_ONE_NODE[case % ON_ONE_NODE.len()]);
+        }
+        Share { combinations: Some(combinations) }
+    };
+    taken.into_iter().enumerate().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_combinations_hold_every_pair_of_values_of_different_parts() {
+        let held: BTreeSet<Pair> = COMBINATIONS.into_iter().flat_map(|scope| pairs_of(parts(scope))).collect();
+        // Six pairs of parts, and two values of each.
+        assert_eq!(held.len(), 6 * 4);
+    }
+
+    #[test]
+    fn those_on_one_node_are_on_one_node() {
+        for (place, scope) in COMBINATIONS.into_iter().enumerate() {
+            assert_eq!(ON_ONE_NODE.contains(&place), scope.placement == Placement::SameNode);
+        }
+    }
+
+    #[test]
+    fn the_cases_of_each_way_have_every_combination_and_those_with_company_have_few() {
+        let catalogue = crate::core::catalogue::Catalogue::embedded();
+        let of_case = |case: &crate::core::catalogue::Case| {
+            let world = case.furnished("test-0", &["n1", "n2"]);
+            ways(&case.experiment(&world, "test-0", crate::core::oracle::Assumptions::default()))
+        };
+        let cases: Vec<BTreeSet<Way>> = catalogue.cases().iter().map(of_case).collect();
+        let shares = shares(&cases);
+        for way in cases.iter().flatten() {
+            let able = cases.iter().zip(&shares).filter(|(ways, _)| ways.contains(way));
+            let combinations: BTreeSet<usize> =
+                able.flat_map(|(_, share)| share.combinations.clone().unwrap()).collect();
+            assert_eq!(combinations.len(), COMBINATIONS.len(), "{way:?}");
+        }
+        let taken: usize = shares.iter().map(|share| share.combinations.as_ref().unwrap().len()).sum();
+        assert!(taken < 2 * cases.len(), "{taken} combinations for {} cases", cases.len());
+        assert!(shares.iter().all(|share| !share.combinations.as_ref().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn a_share_is_of_what_can_be_shown_and_of_something_at_least() {
+        let share = |combination: usize| Share { combinations: Some([combination].into()) };
+        let scope = |protocol, placement| combination(Family::Ipv4, Path::PodIp, protocol, placement);
+        let shown =
+            |scopes: &[Scope]| -> BTreeSet<Pair> { scopes.iter().flat_map(|scope| pairs_of(parts(*scope))).collect() };
+        let tcp = shown(&[scope(Protocol::Tcp, Placement::SameNode), scope(Protocol::Tcp, Placement::CrossNode)]);
+        assert_eq!(Share::WHOLE.of(tcp.iter()), tcp);
+        // TCP stands in for UDP, and IPv4 by the pod's address for what is not there.
+        assert_eq!(share(4).of(tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::CrossNode)]));
+        assert_eq!(share(1).of(tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::SameNode)]));
+        let outside = shown(&[scope(Protocol::Tcp, Placement::SameNode), scope(Protocol::Tcp, Placement::Outside)]);
+        assert_eq!(share(1).of(outside.iter()), outside);
+        assert_eq!(share(1).of([].iter()), BTreeSet::new());
+    }
+}
