@@ -26,6 +26,9 @@ fn skipped(result: &RunResult) -> Vec<&str> {
     skipped.map(|case| case.id.as_str()).collect()
 }
 
+const NEEDING_HOSTS_OUTSIDE: [&str; 4] =
+    ["ip-block-outside", "ip-block-except-outside", "except-is-not-a-deny", "everywhere-but-one-address"];
+
 #[test]
 fn a_healthy_network_of_any_shape_is_enforced() {
     for (shape, options) in shapes() {
@@ -36,13 +39,13 @@ fn a_healthy_network_of_any_shape_is_enforced() {
             let odd = case.terms.iter().find(|term| term.verdict != Verdict::Enforced);
             assert!(odd.is_none(), "{shape}: {}", story(&result));
         }
-        let needing: &[&str] = if outside { &[] } else { &["ip-block-outside", "ip-block-except-outside"] };
+        let needing: &[&str] = if outside { &[] } else { &NEEDING_HOSTS_OUTSIDE };
         assert_eq!(skipped(&result), needing, "{shape}: {}", story(&result));
         for case in result.cases.iter().filter(|case| case.verdict == Verdict::Skipped) {
-            let why = "it needs a host outside the pod network (external:echo), and this target has none";
-            assert_eq!(case.reason.as_deref(), Some(why), "{shape}");
+            let why = case.reason.as_deref().unwrap();
+            assert!(why.starts_with("it needs a host outside the pod network (external:echo"), "{shape}: {why}");
         }
-        assert_eq!(result.headline.contains("; 2 cases skipped"), !outside, "{shape}: {}", result.headline);
+        assert_eq!(result.headline.contains("; 4 cases skipped"), !outside, "{shape}: {}", result.headline);
     }
 }
 
