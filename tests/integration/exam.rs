@@ -113,6 +113,17 @@ impl Report {
         self.cases().flat_map(of_case).collect()
     }
 
+    /// What the ids of terms begin with whose case was not scored: it relies on a property which such a network does not show,
+    /// or on SCTP, which not every kernel has.
+    fn unscored(&self) -> Vec<String> {
+        let is_unscored = |case: &&Value| match text(&case["verdict"]) {
+            "undefined" => true,
+            "skipped" => text(&case["reason"]).starts_with("it needs SCTP"),
+            _ => false,
+        };
+        self.cases().filter(is_unscored).map(|case| format!("{}: ", text(&case["id"]))).collect()
+    }
+
     fn behaves_like(&self) -> Vec<&str> {
         self.json["behaves_like"].as_array().unwrap().iter().map(text).collect()
     }
@@ -203,7 +214,9 @@ fn examine(fault: Fault) {
 fn is_healthy(report: &Report) {
     assert_eq!(report.code, Some(0), "{}", report.story());
     let enforced = report.terms(|term| term["verdict"] == "enforced");
-    let all: BTreeSet<String> = experiments().iter().flat_map(Scored::terms).collect();
+    let unscored = report.unscored();
+    let mut all: BTreeSet<String> = experiments().iter().flat_map(Scored::terms).collect();
+    all.retain(|term| !unscored.iter().any(|case| term.starts_with(case)));
     let missing: Vec<_> = all.difference(&enforced).collect();
     let others = report.terms(|term| term["verdict"] != "enforced");
     assert!(missing.is_empty() && others.is_empty(), "missing: {missing:#?}\n{}", report.story());
@@ -228,12 +241,7 @@ fn is_no_alarm(report: &Report) {
 #[track_caller]
 fn is_found(report: &Report, fault: Fault) {
     let found = report.terms(failing);
-    // A case that relies on a property which such a network does not show is not scored.
-    let unscored: Vec<String> = report
-        .cases()
-        .filter(|case| case["verdict"] == "undefined")
-        .map(|case| format!("{}: ", text(&case["id"])))
-        .collect();
+    let unscored = report.unscored();
     let relies =
         |scored: &Scored| scored.case.requires.is_some() && unscored.contains(&format!("{}: ", scored.case.id));
     let assumptions = Assumptions { ip_block_matches_pods: !experiments().iter().any(relies) };
@@ -313,7 +321,7 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
     command.arg("--record").arg(&log);
     is_healthy(&Report::of(command));
 
-    let (mut placed, mut probed) = (0, 0);
+    let (mut placed, mut probed, mut skipped) = (0, 0, 0);
     for line in std::fs::read_to_string(&log).unwrap().lines() {
         match serde_json::from_str::<RunEvent>(line).unwrap().event {
             Event::CaseStarted(started) => {
@@ -323,10 +331,11 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             }
             Event::PhaseEnded(ended) if ended.phase == Phase::Baseline => {
                 let Some(scored) = experiments().iter().find(|scored| scored.case.id == ended.case) else { continue };
-                let flows: Vec<&Flow> = ended.cells.iter().map(|cell| &cell.flow).collect();
-                assert_eq!(flows, scored.flows.iter().collect::<Vec<_>>(), "{}", ended.case);
+                let flows: BTreeSet<&Flow> = ended.cells.iter().map(|cell| &cell.flow).collect();
+                assert_eq!(flows, scored.flows.iter().collect(), "{}", ended.case);
                 probed += 1;
             }
+            Event::CaseSkipped { .. } => skipped += 1,
             Event::RunStarted(_)
             | Event::LaneOpened { .. }
             | Event::PhaseStarted { .. }
@@ -334,7 +343,6 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::PhaseEnded(_)
             | Event::PodStarted(_)
             | Event::CaseEnded { .. }
-            | Event::CaseSkipped { .. }
             | Event::PropertyObserved { .. }
             | Event::KubeletObserved { .. }
             | Event::ForeignPolicy(_)
@@ -344,7 +352,7 @@ fn a_healthy_lab_has_no_alarm_and_is_the_one_that_is_expected() {
             | Event::RunEnded { .. } => {}
         }
     }
-    assert_eq!((placed, probed), (experiments().len(), experiments().len()));
+    assert_eq!((placed + skipped, probed + skipped), (experiments().len(), experiments().len()));
 }
 
 /// Every pod and its node.

@@ -2,6 +2,7 @@
 
 use super::{Report, SEED, experiments_on, failing, lab, program, text};
 use papertiger::core::fault::{Fault, FaultAt, Scope};
+use papertiger::core::model::flow::Protocol;
 use papertiger::core::oracle::Assumptions;
 use std::collections::BTreeSet;
 
@@ -50,7 +51,7 @@ fn a_fault_in_a_part_of_the_network_is_named_there() {
         let assumptions = Assumptions { ip_block_matches_pods: true };
         scored
             .iter()
-            .filter(|scored| scored.case.requires.is_none())
+            .filter(|scored| scored.case.requires.is_none() && !scored.case.protocols.contains(&Protocol::Sctp))
             .any(|one| !one.touched(at, assumptions).is_empty())
     };
     for at in in_parts().into_iter().filter(touches).take(FEW) {
