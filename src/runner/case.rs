@@ -10,7 +10,7 @@ use super::lane::{Shared, label_suffix};
 use super::phase::{Goal, Lost, Observed};
 use super::settings::Settings;
 use super::standing::Sheet;
-use crate::core::catalogue::{Batch, Case, Instance, Member, Property, beside};
+use crate::core::catalogue::{Batch, Case, Member, Property};
 use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEnded};
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
@@ -105,29 +105,14 @@ pub(super) async fn run<L: Lane>(
     for Member { case, .. } in &batch.members {
         assert!(shared.settings.panic_in.as_ref() != Some(&case.id), "told to panic in {}", case.id);
     }
-    let instances: Vec<Instance> = {
-        let suffix = label_suffix(lane, agents);
-        batch.members.iter().map(|member| member.case.instantiate_at(&member.seat, lane.world(), suffix)).collect()
-    };
+    let instances = batch.instances(lane.world(), label_suffix(lane, agents));
     for change in instances.iter().flat_map(|instance| &instance.setup) {
         lane.apply(change).await?;
     }
     let world = batch.first().narrow(lane.world().clone());
     let mut members = Vec::new();
-    for (place, Member { case, seat, share }) in batch.members.iter().enumerate() {
-        let Instance { steps, removal, .. } = &instances[place];
-        let experiment = Experiment {
-            earlier: Vec::new(),
-            world: world.clone(),
-            steps: steps.clone(),
-            removal: removal.clone(),
-            beside: beside(&instances, place),
-            seat: seat.clone(),
-            assumptions,
-            property: case.property,
-            every_node: case.every_node,
-            share: share.clone(),
-        };
+    for (place, Member { case, .. }) in batch.members.iter().enumerate() {
+        let experiment = batch.experiment(place, &instances, &world, assumptions);
         let started = started(number, case, &experiment);
         shared.emit(Event::CaseStarted(Box::new(started.clone())));
         members.push(Running { case, experiment, started, flows: BTreeSet::new(), ended: Vec::new() });

@@ -53,31 +53,46 @@ impl Batch {
         &self.members[0].case
     }
 
-    /// What its members do in `world`, which was made with `suffix`, ready to be asked what must happen and what would show.
-    pub fn experiments(&self, world: &World, suffix: &str, assumptions: Assumptions) -> Vec<Experiment> {
-        let instances: Vec<Instance> =
-            self.members.iter().map(|member| member.case.instantiate_at(&member.seat, world, suffix)).collect();
-        let setup = instances.iter().flat_map(|instance| &instance.setup);
-        let start = State { policies: Vec::new(), world: self.first().narrow(world.clone()) };
-        let world = setup.fold(start, State::after).world;
-        let of_member = |(place, Member { case, seat, share }): (usize, &Member)| Experiment {
+    /// What each member does, in the names and addresses of `world`, which was made with `suffix`.
+    pub fn instances(&self, world: &World, suffix: &str) -> Vec<Instance> {
+        self.members.iter().map(|member| member.case.instantiate_at(&member.seat, world, suffix)).collect()
+    }
+
+    /// One of these, that of the member at that place, in `world` with all labels set up, ready to be asked what must happen
+    /// and what would show.
+    pub fn experiment(
+        &self,
+        place: usize,
+        instances: &[Instance],
+        world: &World,
+        assumptions: Assumptions,
+    ) -> Experiment {
+        let Member { case, seat, share } = &self.members[place];
+        Experiment {
             earlier: Vec::new(),
             world: world.clone(),
             steps: instances[place].steps.clone(),
             removal: instances[place].removal.clone(),
-            beside: beside(&instances, place),
+            beside: beside(instances, place),
             seat: seat.clone(),
             assumptions,
             property: case.property,
             every_node: case.every_node,
             share: share.clone(),
-        };
-        self.members.iter().enumerate().map(of_member).collect()
+        }
+    }
+
+    /// What its members do in `world`, which was made with `suffix` and where nothing was set up yet.
+    pub fn experiments(&self, world: &World, suffix: &str, assumptions: Assumptions) -> Vec<Experiment> {
+        let instances = self.instances(world, suffix);
+        let start = State { policies: Vec::new(), world: self.first().narrow(world.clone()) };
+        let world = instances.iter().flat_map(|instance| &instance.setup).fold(start, State::after).world;
+        (0..self.members.len()).map(|place| self.experiment(place, &instances, &world, assumptions)).collect()
     }
 }
 
 /// What the others change with each change of the member at that place: with its removal, all that they have left.
-pub fn beside(instances: &[Instance], place: usize) -> Vec<Vec<Change>> {
+fn beside(instances: &[Instance], place: usize) -> Vec<Vec<Change>> {
     let others = || instances.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, instance)| instance);
     let steps = instances[place].steps.len();
     let at = |step: usize| others().filter_map(|other| other.steps.get(step)).cloned().collect();
