@@ -83,17 +83,22 @@ enum PortTest {
 
 fn port_tests(direction: Direction, subject: &Pod, port: &PortMatch, faults: &Faults) -> Vec<PortTest> {
     let any_protocol = faults.contains(&Fault::IgnoreProtocol);
+    // Who does not heed the protocol finds a name under whichever has it.
+    let protocols = if any_protocol { vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp] } else { vec![port.protocol] };
     match (&port.port, direction) {
         (None, _) if any_protocol => vec![PortTest::Condition(String::new())],
         (None, _) => vec![PortTest::Condition(format!("meta l4proto {} ", word(port.protocol)))],
         (Some(PortRef::Number(number)), _) => {
             vec![PortTest::Condition(number_test(*number, port.end_port, port.protocol, faults))]
         }
-        (Some(PortRef::Name(name)), Direction::Ingress) => numbers(subject, name, port.protocol)
-            .map(|number| PortTest::Condition(named_test(number, port.protocol)))
+        (Some(PortRef::Name(name)), Direction::Ingress) => protocols
+            .into_iter()
+            .flat_map(|protocol| numbers(subject, name, protocol).map(move |number| named_test(number, protocol)))
+            .map(PortTest::Condition)
             .collect(),
         (Some(PortRef::Name(name)), Direction::Egress) => {
-            vec![PortTest::PeersOwn { name: name.clone(), protocol: port.protocol }]
+            let own = |protocol| PortTest::PeersOwn { name: name.clone(), protocol };
+            protocols.into_iter().map(own).collect()
         }
     }
 }
@@ -120,7 +125,7 @@ pub(super) fn numbers(pod: &Pod, name: &str, protocol: Protocol) -> impl Iterato
     pod.ports.iter().filter(move |port| port.name == name && port.protocol == protocol).map(|port| port.port)
 }
 
-/// A named port is looked up together with its protocol, so its protocol cannot be ignored apart from its name.
+/// A named port is open over the protocol under which its name was found.
 fn named_test(number: u16, protocol: Protocol) -> String {
     format!("{} dport {number} ", word(protocol))
 }
