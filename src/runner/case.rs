@@ -21,7 +21,7 @@ use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
 use futures_util::future::join_all;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
@@ -155,7 +155,7 @@ fn started(lane: u32, case: &Case, experiment: &Experiment) -> CaseStarted {
         world: experiment.world.clone(),
         steps: experiment.steps.clone(),
         removal: experiment.removal.clone(),
-        beside: if experiment.beside.iter().all(Vec::is_empty) { Vec::new() } else { experiment.beside.clone() },
+        beside: experiment.beside.clone(),
         seat: experiment.seat.clone(),
     }
 }
@@ -255,27 +255,26 @@ impl<L: Lane> Work<'_, L> {
 
     /// The flows that the phase probes, with what must happen to each.
     fn cells(&self, phase: Phase) -> Vec<Cell> {
+        let taking_part = || self.members.iter().filter(|member| member.has(phase));
+        // What is in force is the same for all members.
+        let Some(Running { experiment, .. }) = taking_part().next() else { return Vec::new() };
+        let (right, index) = (Reading::faithful(experiment), experiment.index(phase));
         let sound: BTreeSet<&Flow> = self.sound_flows().into_iter().collect();
-        let mut cells: BTreeMap<&Flow, Cell> = BTreeMap::new();
-        for member in self.members.iter().filter(|member| member.has(phase)) {
-            let right = Reading::faithful(&member.experiment);
-            let index = member.experiment.index(phase);
-            for flow in &member.flows {
-                let is_probed = match phase {
-                    Phase::Baseline => true,
-                    Phase::Step(_) => sound.contains(flow),
-                    // A connection that was cut does not come back.
-                    Phase::Removal => sound.contains(flow) && flow.connection == Connection::New,
-                };
-                // What is in force is the same for all members.
-                if is_probed && !cells.contains_key(flow) {
-                    let expected = right.answer(index, flow);
-                    let (streaks, arrived, alone) = (Vec::new(), None, None);
-                    cells.insert(flow, Cell { flow: flow.clone(), expected, streaks, arrived, alone });
-                }
-            }
-        }
-        cells.into_values().collect()
+        let is_probed = |flow: &&Flow| match phase {
+            Phase::Baseline => true,
+            Phase::Step(_) => sound.contains(flow),
+            // A connection that was cut does not come back.
+            Phase::Removal => sound.contains(flow) && flow.connection == Connection::New,
+        };
+        let flows: BTreeSet<&Flow> = taking_part().flat_map(|member| &member.flows).filter(is_probed).collect();
+        let cell = |flow: &Flow| Cell {
+            flow: flow.clone(),
+            expected: right.answer(index, flow),
+            streaks: Vec::new(),
+            arrived: None,
+            alone: None,
+        };
+        flows.into_iter().map(cell).collect()
     }
 
     /// What a phase was for one member of the batch. It may be right in the midst of others that are not.

@@ -9,6 +9,7 @@ use super::case::{Action, Case};
 use super::instance::Instance;
 use super::seat::Seat;
 use super::shares::shares;
+use super::template::selectors;
 use super::words::Property;
 use crate::core::fault::Experiment;
 use crate::core::fault::plan::Share;
@@ -91,8 +92,12 @@ impl Batch {
     }
 }
 
-/// What the others change with each change of the member at that place: with its removal, all that they have left.
+/// What the others change with each change of the member at that place: with its removal, all that they have left. Nothing
+/// where there are none.
 fn beside(instances: &[Instance], place: usize) -> Vec<Vec<Change>> {
+    if instances.len() == 1 {
+        return Vec::new();
+    }
     let others = || instances.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, instance)| instance);
     let steps = instances[place].steps.len();
     let at = |step: usize| others().filter_map(|other| other.steps.get(step)).cloned().collect();
@@ -187,50 +192,40 @@ impl Footprint {
         if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
             return None;
         }
-        let mut changed = BTreeSet::new();
+        let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
+        let mut changed: BTreeSet<String> = case.labels.values().flat_map(|labels| labels.keys().cloned()).collect();
         for step in &case.steps {
             match &step.action {
                 Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => {}
-                Action::Relabel { subject: _, add, remove } => changed.extend(add.keys().chain(remove).cloned()),
+                Action::Relabel { subject, add, remove } => {
+                    relabelled.insert(subject.clone());
+                    changed.extend(add.keys().chain(remove).cloned());
+                }
                 Action::Recreate { .. } => return None,
             }
         }
-        changed.extend(case.labels.values().flat_map(|labels| labels.keys().cloned()));
         let world = case.furnished(SUFFIX, &["n1", "n2"]);
-        let Instance { setup, steps, .. } = case.instantiate(&world, SUFFIX);
-        let relabelled = setup.iter().chain(&steps).filter_map(|change| match change {
-            Change::Relabel { subject, .. } => Some(subject.clone()),
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Recreate { .. } => None,
-        });
-        let relabelled = relabelled.collect();
-        let policies: Vec<&Policy> = steps.iter().flat_map(Change::policies).collect();
+        let instance = case.instantiate(&world, SUFFIX);
+        let policies: Vec<&Policy> = instance.steps.iter().flat_map(Change::policies).collect();
         let looks = |direction| policies.iter().any(|policy| policy.rules(direction).is_some());
         let direction = match (looks(Direction::Ingress), looks(Direction::Egress)) {
             (true, false) => Direction::Ingress,
             (false, true) => Direction::Egress,
             (true, true) | (false, false) => return None,
         };
-        let states = case.experiment(&world, SUFFIX, Assumptions::default()).states();
+        let states = instance.states(&world);
         let guarded = states.iter().flat_map(|State { policies, world }| {
             let by = |pod: &PodId| policies.iter().any(|policy| selects(policy, pod, world));
             world.pods.iter().map(|pod| pod.id.clone()).filter(|pod| by(pod)).collect::<Vec<_>>()
         });
         let guarded = guarded.collect();
-        let used = policies.iter().flat_map(|policy| selectors(policy)).flat_map(keys).collect();
+        let used =
+            policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
         let movable = !policies.iter().any(|policy| is_bound(policy));
         let kind = Kind { direction, protocols: case.protocols.clone(), requires: case.requires };
         let names = policies.iter().map(|policy| policy.key()).collect();
         Some(Self { kind, guarded, names, relabelled, changed, used, movable })
     }
-}
-
-fn selectors(policy: &Policy) -> Vec<&LabelSelector> {
-    let rules = Direction::ALL.into_iter().flat_map(|direction| policy.rules(direction).into_iter().flatten());
-    let peers = rules.flat_map(|rule| &rule.peers).flat_map(|peer| match peer {
-        Peer::Pods { namespace_selector, pod_selector } => [namespace_selector.as_ref(), pod_selector.as_ref()],
-        Peer::IpBlock { .. } => [None, None],
-    });
-    std::iter::once(&policy.pod_selector).chain(peers.flatten()).collect()
 }
 
 fn keys(selector: &LabelSelector) -> Vec<String> {

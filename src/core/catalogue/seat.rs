@@ -2,7 +2,7 @@
 
 use super::blueprint::Blueprint;
 use crate::core::model::change::{PolicyName, Subject};
-use crate::core::model::flow::{Endpoint, PodId};
+use crate::core::model::flow::PodId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,11 +48,6 @@ impl Seat {
     /// What stands for a pod.
     pub fn pod(&self, id: &PodId) -> PodId {
         PodId::new(self.namespace(&id.namespace), self.pods.get(&id.pod).unwrap_or(&id.pod).clone())
-    }
-
-    /// What stands for an endpoint. What is no pod stands for itself.
-    pub fn endpoint(&self, endpoint: &Endpoint) -> Endpoint {
-        endpoint.pod().map_or_else(|| endpoint.clone(), |pod| self.pod(pod).into())
     }
 
     /// What stands for a subject.

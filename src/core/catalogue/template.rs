@@ -169,7 +169,7 @@ impl Blocks {
 }
 
 /// The selectors of a policy with their paths.
-fn selectors(policy: &Policy) -> Vec<(String, &LabelSelector)> {
+pub(super) fn selectors(policy: &Policy) -> Vec<(String, &LabelSelector)> {
     let mut found = vec![("spec.podSelector".to_owned(), &policy.pod_selector)];
     for (direction, key) in [(Direction::Ingress, "from"), (Direction::Egress, "to")] {
         for (i, rule) in policy.rules(direction).into_iter().flatten().enumerate() {

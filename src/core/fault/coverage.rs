@@ -13,6 +13,10 @@ fn experiment(case: &Case) -> Experiment {
     case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", assumptions)
 }
 
+fn of_profile(profile: Profile) -> Vec<Case> {
+    Catalogue::embedded().select(&[] as &[&str], Some(profile)).unwrap().into_iter().cloned().collect()
+}
+
 /// Every case, and what it can tell.
 fn explained() -> &'static [(Case, Explanation)] {
     static EXPLAINED: LazyLock<Vec<(Case, Explanation)>> = LazyLock::new(|| {
@@ -57,9 +61,8 @@ fn every_misreading_is_noticed_and_told_from_every_other_by_some_case() {
 #[test]
 fn every_misreading_is_told_from_every_other_by_the_cases_of_a_run() {
     for profile in [Profile::Standard, Profile::Full] {
-        let cases = Catalogue::embedded();
-        let cases = cases.select(&[] as &[&str], Some(profile)).unwrap().into_iter().cloned().collect();
-        let run = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
+        let run =
+            foretold(of_profile(profile), "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
         let scored = run.iter().filter(|(case, _)| case.property.is_none());
         is_told_apart(&scored.map(|(_, experiment)| Explanation::of(experiment, 1)).collect::<Vec<_>>());
     }
@@ -95,9 +98,7 @@ fn flows_are_few() {
 /// What bounds a run is the room that nodes have for blocked attempts from other nodes.
 #[test]
 fn the_cases_of_a_run_have_few_flows_each_and_few_that_are_blocked_between_nodes() {
-    let cases = Catalogue::embedded();
-    let cases: Vec<Case> =
-        cases.select(&[] as &[&str], Some(Profile::Standard)).unwrap().into_iter().cloned().collect();
+    let cases = of_profile(Profile::Standard);
     let (mut flows, mut steps, mut blocked) = (0, 0, 0);
     let count = cases.len();
     let run = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
