@@ -10,12 +10,12 @@
 mod process;
 
 use nix::sys::signal::Signal;
+use papertiger::agent::TOKEN_VARIABLE;
 use papertiger::core::model::flow::Protocol;
 use papertiger::core::model::observation::Outcome;
 use papertiger::core::wire::{FromAgent, ListenPort, Pace, ProbeFlow, ToAgent};
 use process::{Agent, Controller, TOKEN, free_port, unread};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// Fast, and as fast after a thousand attempts.
@@ -179,12 +179,12 @@ async fn misuse_is_told_apart_from_failure() {
         (&["--help"], 0, ""),
         (&["--identity", "x/a", "--control", "stdin"], 1, "not a connected Unix socket"),
     ] {
-        let output = Agent::command(arguments).stdin(Stdio::null()).output().unwrap();
+        let output = Agent::output(arguments, &[(TOKEN_VARIABLE, TOKEN)]);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(part), "{arguments:?}");
     }
-    let output = Agent::command(&["--identity", "x/a", "--control", "stdin"]).env_remove("PAPERTIGER_TOKEN").output();
-    assert_eq!(output.unwrap().status.code(), Some(2));
+    let output = Agent::output(&["--identity", "x/a", "--control", "stdin"], &[]);
+    assert_eq!(output.status.code(), Some(2), "without a token");
 }
 
 #[tokio::test]

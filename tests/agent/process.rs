@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::net::{TcpStream, UnixStream};
@@ -21,22 +22,39 @@ pub(crate) const TOKEN: &str = "secret";
 /// What is waited for comes within this time, or never.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Held while a process starts and while a port is looked for. Until it has become another program, a child has every socket
+/// of its parent, and a listener among them would go on to take connections.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn start(command: &mut Command) -> Child {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
 /// An agent; killed when the test ends before it.
 pub(crate) struct Agent {
     child: Child,
 }
 
 impl Agent {
-    pub(crate) fn command(arguments: &[&str]) -> Command {
+    fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_papertiger-agent"));
         command.env_clear().env(TOKEN_VARIABLE, TOKEN).args(arguments);
         command
     }
 
+    /// What comes of an agent that nobody controls, with these variables in its environment.
+    pub(crate) fn output(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = Self::command(arguments);
+        command.env_clear().envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        start(&mut command).wait_with_output().unwrap()
+    }
+
     pub(crate) fn on_socket(identity: &str) -> (Self, Controller) {
         let (near, far) = StdUnixStream::pair().unwrap();
         let stdin = Stdio::from(OwnedFd::from(far));
-        let child = Self::command(&["--identity", identity, "--control", "stdin"]).stdin(stdin).spawn().unwrap();
+        let child = start(Self::command(&["--identity", identity, "--control", "stdin"]).stdin(stdin));
         near.set_nonblocking(true).unwrap();
         (Self { child }, Controller::over(UnixStream::from_std(near).unwrap()))
     }
@@ -44,7 +62,7 @@ impl Agent {
     pub(crate) fn on_port(identity: &str) -> (Self, u16) {
         let port = free_port(Protocol::Tcp);
         let arguments = ["--identity", identity, "--control", &port.to_string()];
-        (Self { child: Self::command(&arguments).stdin(Stdio::null()).spawn().unwrap() }, port)
+        (Self { child: start(Self::command(&arguments).stdin(Stdio::null())) }, port)
     }
 
     pub(crate) fn kill(&self, signal: Signal) {
@@ -145,6 +163,7 @@ impl Controller {
 /// A port that was free an instant ago.
 pub(crate) fn free_port(protocol: Protocol) -> u16 {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     match protocol {
         Protocol::Tcp => TcpListener::bind(any).unwrap().local_addr().unwrap().port(),
         Protocol::Udp => UdpSocket::bind(any).unwrap().local_addr().unwrap().port(),

@@ -2,7 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use tokio::net::TcpSocket;
+
+/// An address that refuses connections for as long as its socket is kept: bound, and never listened on. A listener that was
+/// closed could still be open in a process that another test is just starting.
+pub(crate) fn nobody() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Request {

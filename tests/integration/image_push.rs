@@ -1,7 +1,7 @@
 //! `papertiger image push`, as a registry on loopback receives it.
 
 use crate::common::papertiger;
-use crate::http::Request;
+use crate::http::{Request, nobody};
 use crate::image::{X86_64, executable};
 use papertiger::carried::Executable;
 use papertiger::image::{Digest, Image, Program};
@@ -585,7 +585,7 @@ fn a_connection_that_is_cut_and_one_that_is_not_made_are_told() {
     assert!(stderr.starts_with(&beginning), "{stderr}");
     assert!(stderr.ends_with("; run it again: what has arrived is not sent a second time\n"), "{stderr}");
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_silent, nobody) = nobody();
     let (code, _, stderr) = push_from(&home(""), &format!("{nobody}/team/papertiger:1"));
     assert_eq!(code, Some(4));
     assert!(stderr.starts_with(&format!("error: cannot speak with {nobody}: ")), "{stderr}");

@@ -1,7 +1,7 @@
 //! Metrics to a Pushgateway, as one on loopback receives them.
 
 use crate::common::papertiger;
-use crate::http::Request;
+use crate::http::{Request, nobody};
 use crate::record::log;
 use crate::report::runs;
 use papertiger::core::verdict::RunResult;
@@ -82,7 +82,7 @@ fn what_the_gateway_says_to_it_decides_as_a_report_would() {
     );
     assert_eq!(report(&format!("http://me:secret@{address}")), (Some(4), text));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_silent, nobody) = nobody();
     let (code, stderr) = report(&format!("http://{nobody}"));
     let text =
         format!("error: cannot push metrics to http://{nobody}/metrics/job/papertiger; check that it is reachable");
