@@ -14,7 +14,7 @@ use papertiger::agent::TOKEN_VARIABLE;
 use papertiger::core::model::flow::Protocol;
 use papertiger::core::model::observation::Outcome;
 use papertiger::core::wire::{FromAgent, ListenPort, Pace, ProbeFlow, ToAgent};
-use process::{Agent, Controller, TOKEN, free_port, unread};
+use process::{Agent, Controller, TOKEN, free_port, output, unread};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -179,11 +179,11 @@ async fn misuse_is_told_apart_from_failure() {
         (&["--help"], 0, ""),
         (&["--identity", "x/a", "--control", "stdin"], 1, "not a connected Unix socket"),
     ] {
-        let output = Agent::output(arguments, &[(TOKEN_VARIABLE, TOKEN)]);
+        let output = output(&mut Agent::command(arguments));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(part), "{arguments:?}");
     }
-    let output = Agent::output(&["--identity", "x/a", "--control", "stdin"], &[]);
+    let output = output(Agent::command(&["--identity", "x/a", "--control", "stdin"]).env_remove(TOKEN_VARIABLE));
     assert_eq!(output.status.code(), Some(2), "without a token");
 }
 

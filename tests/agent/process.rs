@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::net::{TcpStream, UnixStream};
@@ -26,9 +26,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// of its parent, and a listener among them would go on to take connections.
 static STARTING: Mutex<()> = Mutex::new(());
 
+fn alone() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn start(command: &mut Command) -> Child {
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     command.spawn().unwrap()
+}
+
+/// What comes of an agent that nobody controls.
+pub(crate) fn output(command: &mut Command) -> Output {
+    start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
 }
 
 /// An agent; killed when the test ends before it.
@@ -37,18 +46,10 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    fn command(arguments: &[&str]) -> Command {
+    pub(crate) fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_papertiger-agent"));
         command.env_clear().env(TOKEN_VARIABLE, TOKEN).args(arguments);
         command
-    }
-
-    /// What comes of an agent that nobody controls, with these variables in its environment.
-    pub(crate) fn output(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        let mut command = Self::command(arguments);
-        command.env_clear().envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        start(&mut command).wait_with_output().unwrap()
     }
 
     pub(crate) fn on_socket(identity: &str) -> (Self, Controller) {
@@ -163,7 +164,7 @@ impl Controller {
 /// A port that was free an instant ago.
 pub(crate) fn free_port(protocol: Protocol) -> u16 {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     match protocol {
         Protocol::Tcp => TcpListener::bind(any).unwrap().local_addr().unwrap().port(),
         Protocol::Udp => UdpSocket::bind(any).unwrap().local_addr().unwrap().port(),
