@@ -84,6 +84,11 @@ fn normalised(output: &str) -> Vec<String> {
                 *before = "#".to_owned();
                 words.push(word.to_owned());
             }
+            // Each attempt sends one.
+            Some(before) if ["datagram", "datagrams"].contains(&unit) && is_number(before) => {
+                *before = "#".to_owned();
+                words.push(format!("datagrams{}", &word[unit.len()..]));
+            }
             // Once, or several times and then over so long: a baseline goes on while the slowest flow has not connected.
             Some(before) if before == "connected" && ["once", "twice"].contains(&unit) => {
                 words.extend(["#", "times"].map(str::to_owned));
@@ -182,6 +187,9 @@ fn runs_differ_in_their_ids_and_times_alone() {
     assert_eq!(once, normalised("before: connected twice over 72 ms; then"));
     assert_eq!(once, normalised("before: connected 5 times over 1.2 s; then"));
     assert_ne!(once, normalised("before: timed out once; then"));
+    let arrived = normalised("seen: timed out once; 1 datagram arrived;");
+    assert_eq!(arrived, normalised("seen: timed out once; 12 datagrams arrived;"));
+    assert_ne!(arrived, normalised("seen: timed out once; no datagram arrived;"));
     let one = "  lab k3x9qa · settle 5 s · took 14.2 s\n ENFORCED x 5 of 5  84.3 ms";
     let other = "  lab 000000 · settle 5 s ·\n  took 1,009 ms\n ENFORCED x 5 of 5  1.2 s";
     assert_ne!(normalised(one), normalised(&other.replace("5 of 5", "4 of 5")));
