@@ -1,4 +1,7 @@
 //! Which terms a fault makes fail, as its model says: what the lab and the simulation are examined against.
+//!
+//! These do something where the specification leaves it open, also in a run that could not settle what: both admit pods by
+//! their addresses.
 
 use super::FaultAt;
 use super::experiment::Experiment;
@@ -7,18 +10,19 @@ use super::reading::{Reach, Reading};
 use super::term::Term;
 use crate::core::model::flow::Flow;
 use crate::core::model::policy::Direction;
-use crate::core::oracle::both;
+use crate::core::oracle::{Assumptions, both};
 
 /// The terms that a network with `fault` is seen to ignore when `flows` are probed.
 pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<Term> {
-    let Some(faulty) = experiment.reading(fault.fault, Reach::Everywhere) else { return Vec::new() };
-    let faithful = Reading::faithful(experiment);
+    let settled = Experiment { assumptions: Assumptions { ip_block_matches_pods: true }, ..experiment.clone() };
+    let Some(faulty) = settled.reading(fault.fault, Reach::Everywhere) else { return Vec::new() };
+    let (sound, faithful) = (Reading::faithful(&settled), Reading::faithful(experiment));
     let world = &experiment.world;
     let does = |phase: usize, flow: &Flow| {
         let side = |direction| {
             let place = scope(world, flow);
             let bears = fault.scope.as_ref().is_none_or(|scope| scope.reaches(world, flow, place, direction));
-            if bears { faulty.side(phase, flow, direction) } else { faithful.side(phase, flow, direction) }
+            if bears { faulty.side(phase, flow, direction) } else { sound.side(phase, flow, direction) }
         };
         both([Direction::Egress, Direction::Ingress].map(side))
     };
