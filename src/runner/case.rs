@@ -20,7 +20,6 @@ use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
-use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -117,8 +116,7 @@ pub(super) async fn run<L: Lane>(
         shared.emit(Event::CaseStarted(Box::new(started.clone())));
         members.push(Running { case, experiment, started, flows: BTreeSet::new(), ended: Vec::new() });
     }
-    let chosen = members.iter().map(|member| choose(&member.experiment, shared.settings.seed));
-    let chosen = join_all(chosen).await;
+    let chosen = choose(&members, shared.settings.seed).await;
     members.iter_mut().zip(chosen).for_each(|(member, flows)| member.flows = flows.into_iter().collect());
     agents.begin_case();
 
@@ -169,9 +167,9 @@ fn masked(case: &Case, experiment: &Experiment) -> Vec<Masked> {
 }
 
 /// Choosing flows is computation; it must not hold up the lanes that probe.
-async fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
-    let experiment = experiment.clone();
-    match tokio::task::spawn_blocking(move || plan::choose(&experiment, seed)).await {
+async fn choose(members: &[Running<'_>], seed: u64) -> Vec<Vec<Flow>> {
+    let experiments: Vec<Experiment> = members.iter().map(|member| member.experiment.clone()).collect();
+    match tokio::task::spawn_blocking(move || plan::choose_together(&experiments, seed)).await {
         Ok(flows) => flows,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

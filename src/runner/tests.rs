@@ -16,10 +16,9 @@ mod watch;
 mod wires;
 
 use super::{Interrupt, Job, Settings, run};
-use crate::core::catalogue::{Case, Catalogue, Profile, foretold};
+use crate::core::catalogue::{Case, Catalogue, Foretold, Profile, foretold};
 use crate::core::event::{Event, RunEnd, RunEvent};
-use crate::core::fault::{Experiment, Fault, FaultAt, plan, touched};
-use crate::core::model::flow::Flow;
+use crate::core::fault::{Experiment, Fault, FaultAt, touched};
 use crate::core::oracle::Assumptions;
 use crate::core::verdict::{Diagnosis, RunResult, Verdict, judge};
 use crate::target::Target;
@@ -135,35 +134,23 @@ fn terms(result: &RunResult, verdicts: impl Fn(Verdict) -> bool) -> BTreeSet<Str
     result.cases.iter().flat_map(of_case).collect()
 }
 
-/// A scored case, placed as the simulation places it, and the flows that it probes.
-struct Scored {
-    case: Case,
-    experiment: Experiment,
-    flows: Vec<Flow>,
-}
-
 /// What an `ipBlock` that holds a pod's address is known to do.
 const ADMITS_PODS: Assumptions = Assumptions { ip_block_matches_pods: true };
 
-/// The scored cases of a run of all.
-fn score(nodes: &[&str], assumptions: impl Fn(&Case) -> Assumptions) -> Vec<Scored> {
-    let scored = foretold(all_cases(), "sim0000", nodes, assumptions).into_iter();
-    let scored = scored.filter(|(case, _)| case.property.is_none());
-    let choose = |(case, experiment): (Case, Experiment)| {
-        let flows = plan::choose(&experiment, SEED);
-        Scored { case, experiment, flows }
-    };
-    scored.map(choose).collect()
+/// The scored cases of a run of all, placed as the simulation places them.
+fn score(nodes: &[&str], assumptions: impl Fn(&Case) -> Assumptions) -> Vec<Foretold> {
+    let all = foretold(all_cases(), "sim0000", nodes, SEED, assumptions).into_iter();
+    all.filter(|foretold| foretold.case.property.is_none()).collect()
 }
 
-fn scored() -> &'static [Scored] {
-    static SCORED: LazyLock<Vec<Scored>> = LazyLock::new(|| score(&["n1", "n2"], |_| ADMITS_PODS));
+fn scored() -> &'static [Foretold] {
+    static SCORED: LazyLock<Vec<Foretold>> = LazyLock::new(|| score(&["n1", "n2"], |_| ADMITS_PODS));
     &SCORED
 }
 
 /// `case: term` of every term that the fault's model says is touched, where this is what the run has settled.
 fn expected(fault: &FaultAt, assumptions: Assumptions) -> BTreeSet<String> {
-    let of_case = |Scored { case, experiment, flows }: &Scored| {
+    let of_case = |Foretold { case, experiment, flows }: &Foretold| {
         let experiment = Experiment { assumptions, ..experiment.clone() };
         let terms = touched(&experiment, fault, flows)
             .into_iter()

@@ -5,9 +5,9 @@ mod health;
 mod sample;
 
 use crate::common::papertiger;
-use papertiger::core::catalogue::{Case, Catalogue, Profile, foretold};
+use papertiger::core::catalogue::{Case, Catalogue, Foretold, Profile, foretold};
 use papertiger::core::event::{Event, Phase, RunEvent};
-use papertiger::core::fault::{Experiment, Fault, FaultAt, plan, touched};
+use papertiger::core::fault::{Experiment, Fault, FaultAt, touched};
 use papertiger::core::model::flow::Flow;
 use papertiger::core::model::world::World;
 use papertiger::core::oracle::Assumptions;
@@ -303,13 +303,9 @@ fn experiments_on(nodes: &[&str]) -> Vec<Scored> {
     let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
     let cases = cases.into_iter().cloned().collect();
     let admits_pods = |_: &Case| Assumptions { ip_block_matches_pods: true };
-    let scored = foretold(cases, "lab0000", nodes, admits_pods).into_iter();
-    let scored = scored.filter(|(case, _)| case.property.is_none());
-    let choose = |(case, experiment): (Case, Experiment)| {
-        let flows = plan::choose(&experiment, SEED);
-        Scored { case, experiment, flows }
-    };
-    scored.map(choose).collect()
+    let all = foretold(cases, "lab0000", nodes, SEED, admits_pods).into_iter();
+    let scored = all.filter(|foretold| foretold.case.property.is_none());
+    scored.map(|Foretold { case, experiment, flows }| Scored { case, experiment, flows }).collect()
 }
 
 /// What the exam expects is worked out for the very network that the lab builds and the very flows that it probes.

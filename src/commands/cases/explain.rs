@@ -4,7 +4,7 @@ use super::{json, offline};
 use crate::cli::Form;
 use crate::core::catalogue::Case;
 use crate::core::event::Phase;
-use crate::core::fault::{Explanation, Fault, Ignored, Noticed, Shown, Term};
+use crate::core::fault::{Explanation, Fault, Ignored, Noticed, Shown, Term, plan};
 use crate::core::oracle::Answer;
 use crate::core::verdict::Verdict;
 use crate::report::page::clean_lines;
@@ -54,7 +54,8 @@ struct NoticedRow {
 }
 
 pub(super) fn explain(case: &Case, form: Form) -> anyhow::Result<String> {
-    let explanation = Explanation::of(&offline(case), SEED);
+    let experiment = offline(case);
+    let explanation = Explanation::of(&experiment, plan::choose(&experiment, SEED));
     match form {
         Form::Pretty => Ok(clean_lines(&pretty(case, &explanation))),
         Form::Json => json(&page(case, &explanation)),

@@ -12,9 +12,9 @@ use super::shares::shares;
 use super::template::selectors;
 use super::words::Property;
 use crate::core::fault::Experiment;
-use crate::core::fault::plan::Share;
+use crate::core::fault::plan::{self, Share};
 use crate::core::model::change::{Change, PolicyName, Subject};
-use crate::core::model::flow::{PodId, Protocol};
+use crate::core::model::flow::{Flow, PodId, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef};
 use crate::core::model::state::State;
 use crate::core::model::world::World;
@@ -143,18 +143,32 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
     alone
 }
 
-/// What each case of a run does, in worlds that are made with `suffix` and stand on these nodes: what a target does that
+/// What a run will do with a case.
+#[derive(Clone, Debug)]
+pub struct Foretold {
+    /// The case.
+    pub case: Case,
+    /// What it does.
+    pub experiment: Experiment,
+    /// What it probes.
+    pub flows: Vec<Flow>,
+}
+
+/// What a run of these cases will do, in worlds that are made with `suffix` and stand on these nodes: what a target does that
 /// places them so.
 pub fn foretold(
     cases: Vec<Case>,
     suffix: &str,
     nodes: &[&str],
+    seed: u64,
     assumptions: impl Fn(&Case) -> Assumptions,
-) -> Vec<(Case, Experiment)> {
+) -> Vec<Foretold> {
     let of_batch = |batch: Batch| {
         let world = batch.first().furnished(suffix, nodes);
         let experiments = batch.experiments(&world, suffix, assumptions(batch.first()));
-        batch.members.into_iter().map(|member| member.case).zip(experiments).collect::<Vec<_>>()
+        let flows = plan::choose_together(&experiments, seed);
+        let cases = batch.members.into_iter().map(|member| member.case).zip(experiments).zip(flows);
+        cases.map(|((case, experiment), flows)| Foretold { case, experiment, flows }).collect::<Vec<_>>()
     };
     batches(cases).into_iter().flat_map(of_batch).collect()
 }

@@ -25,7 +25,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, Member, batches, foretold};
+pub use batch::{Batch, Foretold, Member, batches, foretold};
 pub use blueprint::{Blueprint, NamespacePlan, PodPlan};
 pub use case::{Action, Case, Step};
 pub use error::{CatalogueError, Position, Problem};

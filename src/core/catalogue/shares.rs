@@ -1,10 +1,10 @@
 //! How the cases of a run share what has to be shown in every part of a network.
 
 use super::case::Case;
-use crate::core::fault::plan::{self, Share, Way};
+use crate::core::fault::plan::{self, Able, Share};
 use crate::core::model::flow::Protocol;
 use crate::core::oracle::Assumptions;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The share of each case of a run, by its id. Those that may turn out not to be scored, or not to run, share only among
 /// themselves: nobody relies on them.
@@ -14,9 +14,9 @@ pub(super) fn shares(cases: &[Case]) -> BTreeMap<String, Share> {
         groups.entry((case.requires.is_some(), &case.protocols)).or_default().push(case);
     }
     let of_group = |group: Vec<&Case>| {
-        let ways: Vec<BTreeSet<Way>> = group.iter().map(|case| case.ways()).collect();
+        let able: Vec<Able> = group.iter().map(|case| case.able()).collect();
         let ids = group.into_iter().map(|case| case.id.clone());
-        ids.zip(plan::shares(&ways)).collect::<Vec<_>>()
+        ids.zip(plan::shares(&able)).collect::<Vec<_>>()
     };
     groups.into_values().flat_map(of_group).collect()
 }
@@ -28,8 +28,8 @@ impl Case {
         !self.canary && !self.every_node && self.property.is_none()
     }
 
-    fn ways(&self) -> BTreeSet<Way> {
+    fn able(&self) -> Able {
         let suffix = "offline";
-        plan::ways(&self.experiment(&self.furnished(suffix, &["n1", "n2"]), suffix, Assumptions::default()))
+        plan::able(&self.experiment(&self.furnished(suffix, &["n1", "n2"]), suffix, Assumptions::default()))
     }
 }

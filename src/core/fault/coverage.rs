@@ -2,11 +2,13 @@
 
 use super::reading::Reading;
 use super::{Experiment, Explanation, Fault, Ignored, Term, plan};
-use crate::core::catalogue::{Case, Catalogue, Profile, foretold};
-use crate::core::model::flow::Flow;
+use crate::core::catalogue::{Case, Catalogue, Foretold, Profile, foretold};
+use crate::core::model::flow::{Endpoint, Flow};
 use crate::core::oracle::{Answer, Assumptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+
+const SEED: u64 = 1;
 
 fn experiment(case: &Case) -> Experiment {
     let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
@@ -17,10 +19,18 @@ fn of_profile(profile: Profile) -> Vec<Case> {
     Catalogue::embedded().select(&[] as &[&str], Some(profile)).unwrap().into_iter().cloned().collect()
 }
 
+/// What a run of these cases will do.
+fn run(cases: Vec<Case>) -> Vec<Foretold> {
+    foretold(cases, "test-0", &["n1", "n2"], SEED, |_| Assumptions { ip_block_matches_pods: true })
+}
+
 /// Every case, and what it can tell.
 fn explained() -> &'static [(Case, Explanation)] {
     static EXPLAINED: LazyLock<Vec<(Case, Explanation)>> = LazyLock::new(|| {
-        let explain = |case: &Case| (case.clone(), Explanation::of(&experiment(case), 1));
+        let explain = |case: &Case| {
+            let experiment = experiment(case);
+            (case.clone(), Explanation::of(&experiment, plan::choose(&experiment, SEED)))
+        };
         Catalogue::embedded().cases().iter().map(explain).collect()
     });
     &EXPLAINED
@@ -61,10 +71,8 @@ fn every_misreading_is_noticed_and_told_from_every_other_by_some_case() {
 #[test]
 fn every_misreading_is_told_from_every_other_by_the_cases_of_a_run() {
     for profile in [Profile::Standard, Profile::Full] {
-        let run =
-            foretold(of_profile(profile), "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
-        let scored = run.iter().filter(|(case, _)| case.property.is_none());
-        is_told_apart(&scored.map(|(_, experiment)| Explanation::of(experiment, 1)).collect::<Vec<_>>());
+        let scored = run(of_profile(profile)).into_iter().filter(|foretold| foretold.case.property.is_none());
+        is_told_apart(&scored.map(|told| Explanation::of(&told.experiment, told.flows)).collect::<Vec<_>>());
     }
 }
 
@@ -101,11 +109,10 @@ fn the_cases_of_a_run_have_few_flows_each_and_few_that_are_blocked_between_nodes
     let cases = of_profile(Profile::Standard);
     let (mut flows, mut steps, mut blocked) = (0, 0, 0);
     let count = cases.len();
-    let run = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
-    for (_, mut experiment) in run {
+    for Foretold { experiment, flows: mut chosen, .. } in run(cases) {
         // As on a cluster.
-        experiment.world.externals.clear();
-        let (chosen, right) = (plan::choose(&experiment, 1), Reading::faithful(&experiment));
+        chosen.retain(|flow| !matches!(flow.to, Endpoint::External(_)));
+        let right = Reading::faithful(&experiment);
         let between = |flow: &Flow| experiment.world.node_of(&flow.from) != experiment.world.node_of(&flow.to);
         for phase in 0..experiment.phases().len() {
             let denied = |flow: &&Flow| right.answer(phase, flow) == Answer::Deny && between(flow);
@@ -122,18 +129,17 @@ fn the_cases_of_a_run_have_few_flows_each_and_few_that_are_blocked_between_nodes
 #[test]
 fn every_term_shows_in_company_as_it_does_alone() {
     let cases: Vec<Case> = scored().map(|(case, _)| case.clone()).collect();
-    let together = foretold(cases, "test-0", &["n1", "n2"], |_| Assumptions { ip_block_matches_pods: true });
-    let ways = |experiment: &Experiment| -> BTreeMap<String, Vec<Fault>> {
-        let Explanation { terms, .. } = Explanation::of(experiment, 1);
+    let ways = |experiment: &Experiment, flows: Vec<Flow>| -> BTreeMap<String, Vec<Fault>> {
+        let Explanation { terms, .. } = Explanation::of(experiment, flows);
         let of_term = |(term, ways): (Term, Vec<Ignored>)| {
             (experiment.id(&term), ways.into_iter().map(|way| way.fault).collect())
         };
         terms.into_iter().map(of_term).collect()
     };
     let mut lost = Vec::new();
-    for (case, in_company) in &together {
-        let alone = Experiment { share: in_company.share.clone(), ..experiment(case) };
-        let (alone, in_company) = (ways(&alone), ways(in_company));
+    for Foretold { case, experiment: in_company, flows } in run(cases) {
+        let alone = Experiment { share: in_company.share.clone(), ..experiment(&case) };
+        let (alone, in_company) = (ways(&alone, plan::choose(&alone, SEED)), ways(&in_company, flows));
         lost.extend(alone.iter().filter(|(term, ways)| in_company.get(*term) != Some(*ways)).map(|(term, ways)| {
             format!("{}: {term} shows {ways:?} alone, and {:?} in company", case.id, in_company.get(term))
         }));

@@ -1,7 +1,7 @@
 //! Why a case would notice a network that ignores one of its terms.
 
 use super::experiment::Experiment;
-use super::plan::{self, differ};
+use super::plan::differ;
 use super::reading::{Reach, Reading};
 use super::{Fault, Term};
 use crate::core::event::Phase;
@@ -51,9 +51,8 @@ pub struct Noticed {
 }
 
 impl Explanation {
-    /// Of a case, with the flows that this seed chooses.
-    pub fn of(experiment: &Experiment, seed: u64) -> Self {
-        let flows = plan::choose(experiment, seed);
+    /// Of a case that probes these flows.
+    pub fn of(experiment: &Experiment, flows: Vec<Flow>) -> Self {
         let faithful = Reading::faithful(experiment);
         let phases = experiment.phases();
         let shown = |reading: &Reading| -> Vec<Shown> {

@@ -4,7 +4,7 @@
 mod share;
 mod start;
 
-pub use share::{Share, Way, shares, ways};
+pub use share::{Able, Share, Way, able, shares};
 pub use start::{announcement, of_start};
 
 use super::experiment::Experiment;
@@ -20,11 +20,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
 pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
+    choose_beside(experiment, &BTreeSet::new(), seed)
+}
+
+/// The flows that each of several cases probes, which take place in one world at the same time.
+pub fn choose_together(experiments: &[Experiment], seed: u64) -> Vec<Vec<Flow>> {
+    let mut probed = BTreeSet::new();
+    let choose = |experiment: &Experiment| {
+        let flows = choose_beside(experiment, &probed, seed);
+        probed.extend(flows.iter().cloned());
+        flows
+    };
+    experiments.iter().map(choose).collect()
+}
+
+/// The flows that a case probes where others probe some anyway.
+fn choose_beside(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) -> Vec<Flow> {
     if !experiment.every_node {
-        return choose_in_world(experiment, seed);
+        return choose_in_world(experiment, probed, seed);
     }
     // All at once would be as many flows as there are pairs of nodes, and none would have to be chosen on each node.
-    let part = |world| choose_in_world(&Experiment { world, ..experiment.clone() }, seed);
+    let part = |world| choose_in_world(&Experiment { world, ..experiment.clone() }, probed, seed);
     let mut flows: Vec<Flow> = experiment.world.neighbourhoods().into_iter().flat_map(part).collect();
     // Where there are two nodes, each is next to the other.
     flows.sort_unstable();
@@ -32,20 +48,25 @@ pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
     flows
 }
 
-fn choose_in_world(experiment: &Experiment, seed: u64) -> Vec<Flow> {
+fn choose_in_world(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) -> Vec<Flow> {
     let mut candidates = candidates(&experiment.world);
     candidates.extend(observed(experiment, &candidates));
     let answers = Answers::of(experiment, &candidates);
     let mut needs = Needs::new(&candidates);
-    witness_needs(experiment, &candidates, &answers, &mut needs);
+    let proofs = witness_needs(experiment, &candidates, &answers, &mut needs);
+    let cost = |(flow, of): (usize, &Flow)| match probed.contains(of) {
+        true => 1,
+        false => answers.cost(experiment, flow, of) * PROBED_ANYWAY,
+    };
+    let costs: Vec<u64> = candidates.iter().enumerate().map(cost).collect();
     discrimination_needs(experiment, &candidates, &answers, &mut needs);
     if experiment.property.is_some() {
         property_needs(experiment, &candidates, &answers, &mut needs);
     }
-    let costs: Vec<u64> = (0..candidates.len()).map(|flow| answers.cost(experiment, flow, &candidates[flow])).collect();
     let mut chosen = cover(&needs, &[], &costs, seed);
     let mut controls = Needs::new(&candidates);
     control_needs(&experiment.world, &candidates, &answers, &chosen, &mut controls);
+    proof_needs(&candidates, &answers, &chosen, &proofs, &mut controls);
     chosen = cover(&controls, &chosen, &costs, seed);
     chosen.sort_unstable();
     chosen.into_iter().map(|index| candidates[index].clone()).collect()
@@ -188,30 +209,80 @@ fn by_pair(
 /// Every way of ignoring a term needs a witness for each pair of a scope's parts that is the case's share: over IPv6 by
 /// ClusterIP, by ClusterIP between two nodes, and so on. All four parts at once would need three times the connections, and
 /// no network is known that fails only there.
-fn witness_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
+fn witness_needs(
+    experiment: &Experiment,
+    candidates: &[Flow],
+    answers: &Answers,
+    needs: &mut Needs,
+) -> BTreeSet<Proof> {
     let denied = Denied::of(candidates, answers);
+    let mut proofs = BTreeSet::new();
     for term in experiment.terms() {
+        let beside = Beside::of(&term);
         for fault in Fault::ALL {
             let Some(reading) = experiment.reading(fault, Reach::Term(&term)) else { continue };
             let ignored = table(experiment, &reading, candidates);
             let witnesses = (0..candidates.len()).filter(|flow| {
-                (0..ignored.len()).any(|phase| {
+                let mut shows = false;
+                for (phase, ignored) in ignored.iter().enumerate() {
                     let right = answers.right[phase][*flow];
-                    differ(right, ignored[phase][*flow])
-                        && (right == Answer::Deny || denied.beside(&term, phase, *flow, &candidates[*flow]))
-                })
+                    if differ(right, ignored[*flow]) {
+                        let proves = right == Answer::Deny || denied.beside(beside, phase, *flow, &candidates[*flow]);
+                        if proves && right == Answer::Allow {
+                            proofs.insert(Proof { flow: *flow, phase, beside });
+                        }
+                        shows |= proves;
+                    }
+                }
+                shows
             });
             let witnesses = by_pair(experiment, candidates, witnesses);
             // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
             let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
-            let mine = experiment.share.of(witnesses.keys());
+            let mine = experiment.share.of((fault, term.direction()), witnesses.keys());
             let mine = witnesses.into_iter().filter(|(pair, _)| mine.contains(pair));
             mine.take(wanted).for_each(|(_, flows)| needs.add(flows));
         }
     }
+    proofs
 }
 
-/// What is denied up to each phase: an allow that nothing denied stands beside proves nothing.
+/// What is denied where an allowed flow proves something: an allow that nothing denied stands beside proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Beside {
+    /// The flow itself, before a change that opens it.
+    Itself,
+    /// A flow to the same pod, or from it, now: what is made again changes nothing about the policies.
+    EitherEnd,
+    /// A flow to the same pod, for what restricts who gets in.
+    Receiver,
+    /// A flow of the same pod, for what restricts where it gets.
+    Sender,
+    /// Any flow, for a `podSelector`: who is not selected stays open while others are isolated.
+    Anything,
+}
+
+impl Beside {
+    fn of(term: &Term) -> Self {
+        match (&term.place, term.direction()) {
+            (Place::Change { kind: ChangeKind::Recreate | ChangeKind::RecreateBare, .. }, _) => Self::EitherEnd,
+            (Place::Change { .. } | Place::Removal, _) => Self::Itself,
+            (Place::Policy { .. }, Some(Direction::Ingress)) => Self::Receiver,
+            (Place::Policy { .. }, Some(Direction::Egress)) => Self::Sender,
+            (Place::Policy { .. }, None) => Self::Anything,
+        }
+    }
+}
+
+/// An allowed flow that proves something in a phase, if something denied stands beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Proof {
+    flow: usize,
+    phase: usize,
+    beside: Beside,
+}
+
+/// What is denied up to each phase.
 struct Denied<'a> {
     flows: Vec<BTreeSet<usize>>,
     to: Vec<BTreeSet<(Family, &'a Endpoint)>>,
@@ -231,17 +302,16 @@ impl<'a> Denied<'a> {
         denied
     }
 
-    /// Whether something stands beside an allowed flow that makes it a proof: for a change the flow itself, closed
-    /// before; for what is made again and for a part of a policy a flow of the same pod; for a `podSelector` any.
-    fn beside(&self, term: &Term, phase: usize, flow: usize, of: &Flow) -> bool {
-        match (&term.place, term.direction()) {
-            (Place::Change { kind: ChangeKind::Recreate | ChangeKind::RecreateBare, .. }, _) => {
-                self.to[phase].contains(&(of.family, &of.to)) || self.from[phase].contains(&(of.family, &of.from))
-            }
-            (Place::Change { .. } | Place::Removal, _) => phase > 0 && self.flows[phase - 1].contains(&flow),
-            (Place::Policy { .. }, Some(Direction::Ingress)) => self.to[phase].contains(&(of.family, &of.to)),
-            (Place::Policy { .. }, Some(Direction::Egress)) => self.from[phase].contains(&(of.family, &of.from)),
-            (Place::Policy { .. }, None) => self.to[phase].iter().any(|(family, _)| *family == of.family),
+    /// Whether something stands beside an allowed flow that makes it a proof.
+    fn beside(&self, beside: Beside, phase: usize, flow: usize, of: &Flow) -> bool {
+        let to = || self.to[phase].contains(&(of.family, &of.to));
+        let from = || self.from[phase].contains(&(of.family, &of.from));
+        match beside {
+            Beside::Itself => phase > 0 && self.flows[phase - 1].contains(&flow),
+            Beside::EitherEnd => to() || from(),
+            Beside::Receiver => to(),
+            Beside::Sender => from(),
+            Beside::Anything => self.to[phase].iter().any(|(family, _)| *family == of.family),
         }
     }
 }
@@ -296,31 +366,48 @@ fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &
 }
 
 /// A flow that may be blocked needs one beside it that must connect: from the same sender and to the same receiver where the case
-/// leaves such, and between the same nodes. An allowed flow needs one beside it that must be blocked, by the same pod's
-/// isolation.
+/// leaves such, and between the same nodes.
 fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: &[usize], needs: &mut Needs) {
     let nodes =
         |flow: &Flow| (world.node_of(&flow.from).map(str::to_owned), world.node_of(&flow.to).map(str::to_owned));
     for right in &answers.right {
-        for flow in chosen.iter().map(|flow| (&candidates[*flow], right[*flow])) {
-            let mut beside = |answer: Answer, same: &dyn Fn(&Flow, &Flow) -> bool| {
+        for denied in chosen.iter().filter(|flow| right[**flow] != Answer::Allow).map(|flow| &candidates[*flow]) {
+            let mut beside = |same: &dyn Fn(&Flow) -> bool| {
                 needs.add((0..candidates.len()).filter(|other| {
-                    let other_flow = &candidates[*other];
-                    right[*other] == answer && other_flow.family == flow.0.family && same(other_flow, flow.0)
+                    let flow = &candidates[*other];
+                    right[*other] == Answer::Allow
+                        && (flow.family, flow.path) == (denied.family, denied.path)
+                        && same(flow)
                 }));
             };
-            match flow.1 {
-                Answer::Deny | Answer::Undefined(_) => {
-                    beside(Answer::Allow, &|other, denied| other.path == denied.path && other.from == denied.from);
-                    beside(Answer::Allow, &|other, denied| other.path == denied.path && other.to == denied.to);
-                    beside(Answer::Allow, &|other, denied| other.path == denied.path && nodes(other) == nodes(denied));
-                }
-                Answer::Allow => {
-                    beside(Answer::Deny, &|other, allowed| other.to == allowed.to);
-                    beside(Answer::Deny, &|other, allowed| other.from == allowed.from);
-                }
-            }
+            beside(&|other| other.from == denied.from);
+            beside(&|other| other.to == denied.to);
+            beside(&|other| nodes(other) == nodes(denied));
         }
+    }
+}
+
+/// An allowed flow that proves something needs one beside it that must be blocked, by the same pod's isolation.
+fn proof_needs(candidates: &[Flow], answers: &Answers, chosen: &[usize], proofs: &BTreeSet<Proof>, needs: &mut Needs) {
+    for proof in proofs.iter().filter(|proof| chosen.contains(&proof.flow)) {
+        let allowed = &candidates[proof.flow];
+        let phases = match proof.beside {
+            Beside::Itself => continue,
+            Beside::EitherEnd => proof.phase..=proof.phase,
+            Beside::Receiver | Beside::Sender | Beside::Anything => 1..=proof.phase,
+        };
+        let is_beside = |flow: &Flow| match proof.beside {
+            Beside::EitherEnd => flow.to == allowed.to || flow.from == allowed.from,
+            Beside::Receiver => flow.to == allowed.to,
+            Beside::Sender => flow.from == allowed.from,
+            Beside::Itself | Beside::Anything => true,
+        };
+        needs.add((0..candidates.len()).filter(|other| {
+            let flow = &candidates[*other];
+            flow.family == allowed.family
+                && is_beside(flow)
+                && phases.clone().any(|phase| answers.right[phase][*other] == Answer::Deny)
+        }));
     }
 }
 
@@ -357,6 +444,7 @@ impl Needs {
 fn cover(needs: &Needs, chosen: &[usize], costs: &[u64], seed: u64) -> Vec<usize> {
     let mut open = vec![u64::MAX; needs.count.div_ceil(64)];
     let mut chosen = chosen.to_vec();
+    let before = chosen.len();
     let close = |open: &mut [u64], flow: usize| {
         open.iter_mut().zip(&needs.serves[flow]).for_each(|(open, served)| *open &= !served);
     };
@@ -372,10 +460,32 @@ fn cover(needs: &Needs, chosen: &[usize], costs: &[u64], seed: u64) -> Vec<usize
                 close(&mut open, flow);
                 chosen.push(flow);
             }
-            Some(_) | None => return chosen,
+            Some(_) | None => break,
         }
     }
+    spare(needs, chosen, before, costs)
 }
+
+/// What is chosen without those whose needs the others serve, the dearest first. The first `kept` stay.
+fn spare(needs: &Needs, mut chosen: Vec<usize>, kept: usize, costs: &[u64]) -> Vec<usize> {
+    let mut dearest_first = chosen.split_off(kept);
+    dearest_first.sort_by_key(|flow| std::cmp::Reverse(costs[*flow]));
+    for place in 0..dearest_first.len() {
+        let flow = dearest_first[place];
+        let others = || chosen.iter().chain(&dearest_first[place + 1..]);
+        let is_served = |(word, served): (usize, &u64)| {
+            let by_others = others().fold(0, |all, other| all | needs.serves[*other].get(word).copied().unwrap_or(0));
+            served & !by_others == 0
+        };
+        if !needs.serves[flow].iter().enumerate().all(is_served) {
+            chosen.push(flow);
+        }
+    }
+    chosen
+}
+
+/// So much dearer than a flow that is probed anyway is one more.
+const PROBED_ANYWAY: u64 = 4;
 
 /// More than any cost, so that every gain is worth something.
 const GAIN: u64 = 1 << 32;

@@ -1,6 +1,7 @@
 //! Faults in a part of the network: each is found and named with its part, on three nodes, where no two parts are the same.
 
-use super::{ADMITS_PODS, Scored, Sim, all_cases, named as named_by, of_profile, score, some_cases, story, terms};
+use super::{ADMITS_PODS, Sim, all_cases, named as named_by, of_profile, score, some_cases, story, terms};
+use crate::core::catalogue::Foretold;
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt, Scope, touched};
 use crate::core::oracle::Assumptions;
@@ -130,14 +131,14 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, at: &FaultAt, scored: &[Scored]) {
+    fn add(&mut self, at: &FaultAt, scored: &[Foretold]) {
         let said = say(at, all_cases());
         // Where the property that a case relies on was not seen everywhere, the case is not scored.
-        let counts = |scored: &&Scored| scored.case.requires.is_none() || said.settled;
+        let counts = |scored: &&Foretold| scored.case.requires.is_none() || said.settled;
         let shows = scored
             .iter()
             .filter(counts)
-            .any(|Scored { experiment, flows, .. }| !touched(experiment, at, flows).is_empty());
+            .any(|Foretold { experiment, flows, .. }| !touched(experiment, at, flows).is_empty());
         if said.found != shows {
             eprintln!("{at}: mistaken");
             self.mistaken.push(format!("{at}\n{}", said.story));

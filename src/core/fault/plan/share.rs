@@ -32,8 +32,17 @@ const fn combination(family: Family, path: Path, protocol: Protocol, placement: 
 /// What a case has to show of the scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Places in [`COMBINATIONS`]; `None` where it has to show every pair that there is.
-    combinations: Option<BTreeSet<usize>>,
+    /// `None` where it has to show every pair that there is.
+    taken: Option<Taken>,
+}
+
+/// The combinations that a case shows, as places in [`COMBINATIONS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Taken {
+    /// Of the ways that are shown by this case in particular.
+    by_way: BTreeMap<Way, BTreeSet<usize>>,
+    /// Of all others.
+    rest: usize,
 }
 
 /// A way of ignoring something that a case can show: a fault, in a direction where its terms have one.
@@ -41,30 +50,47 @@ pub type Way = (Fault, Option<Direction>);
 
 impl Share {
     /// Every pair that there is.
-    pub const WHOLE: Self = Self { combinations: None };
+    pub const WHOLE: Self = Self { taken: None };
 
     /// Whether it has to tell these faults apart. Each combination stands for a part of all pairs of faults.
     pub(super) fn tells(&self, one: Fault, other: Fault) -> bool {
         let part = (one as usize * Fault::ALL.len() + other as usize) % COMBINATIONS.len();
-        self.combinations.as_ref().is_none_or(|combinations| combinations.contains(&part))
+        self.taken.as_ref().is_none_or(|taken| taken.all().any(|combination| combination == part))
     }
 
-    /// The pairs to show of those in which something can be shown. There is at least one, where there are any.
-    pub(super) fn of<'a>(&self, shown: impl Iterator<Item = &'a Pair>) -> BTreeSet<Pair> {
+    /// The pairs in which to show this way, of those in which it can be shown. There is at least one, where there are any.
+    pub(super) fn of<'a>(&self, way: Way, shown: impl Iterator<Item = &'a Pair>) -> BTreeSet<Pair> {
         let shown: BTreeSet<Pair> = shown.copied().collect();
-        let Some(combinations) = &self.combinations else { return shown };
+        let Some(taken) = &self.taken else { return shown };
         let values = |part: usize| shown.iter().filter_map(|pair| pair[part]).collect::<BTreeSet<usize>>();
         let values: [BTreeSet<usize>; PARTS] = std::array::from_fn(values);
         // What is outside the pod network is only there where a target has it.
         let outside = Some(Placement::Outside as usize).filter(|outside| values[PARTS - 1].contains(outside));
-        let wanted = combinations.iter().flat_map(|combination| {
-            let [family, path, protocol, placement] = parts(COMBINATIONS[*combination]);
+        let wanted = taken.of(way).flat_map(|combination| {
+            let [family, path, protocol, placement] = parts(COMBINATIONS[combination]);
             let values = &values;
             let here = move |placement| pairs_of(nearest([family, path, protocol, placement], values));
             std::iter::once(placement).chain(outside).flat_map(here)
         });
         let wanted: BTreeSet<Pair> = wanted.filter(|pair| shown.contains(pair)).collect();
         if wanted.is_empty() { shown.into_iter().take(1).collect() } else { wanted }
+    }
+}
+
+impl Taken {
+    /// The combinations in which this way is shown: at least one.
+    fn of(&self, way: Way) -> impl Iterator<Item = usize> {
+        let taken = self.by_way.get(&way);
+        taken.into_iter().flatten().copied().chain(taken.is_none().then_some(self.rest))
+    }
+
+    /// The combinations in which something is shown, some more than once.
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.by_way.values().flatten().copied().chain([self.rest])
+    }
+
+    fn has(&self, combination: usize) -> bool {
+        self.by_way.values().any(|taken| taken.contains(&combination))
     }
 }
 
@@ -77,43 +103,53 @@ fn nearest(parts: [usize; PARTS], values: &[BTreeSet<usize>; PARTS]) -> [usize; 
     std::array::from_fn(nearest)
 }
 
-/// The ways of ignoring something that a case can show.
-pub fn ways(experiment: &Experiment) -> BTreeSet<Way> {
+/// What a case can show, and what that costs.
+#[derive(Clone, Debug)]
+pub struct Able {
+    /// The ways of ignoring something that show in it.
+    pub ways: BTreeSet<Way>,
+    /// Its steps: what is blocked is blocked in each of them.
+    pub steps: usize,
+}
+
+/// What a case can show.
+pub fn able(experiment: &Experiment) -> Able {
     let of_term = |term: super::Term| {
         let concerned = |fault: &Fault| fault.is_misreading() && fault.concerns(&term);
         let direction = term.direction();
         Fault::ALL.into_iter().filter(concerned).map(|fault| (fault, direction)).collect::<Vec<_>>()
     };
-    experiment.terms().into_iter().flat_map(of_term).collect()
+    let ways = experiment.terms().into_iter().flat_map(of_term).collect();
+    Able { ways, steps: experiment.steps.len() }
 }
 
-/// The shares of cases that can show these ways of ignoring something, in the same order: for each way, its cases together
-/// have every combination.
-pub fn shares(cases: &[BTreeSet<Way>]) -> Vec<Share> {
+/// The shares of these cases, in the same order: for each way, its cases together have every combination.
+pub fn shares(cases: &[Able]) -> Vec<Share> {
     let mut by_way: BTreeMap<Way, Vec<usize>> = BTreeMap::new();
-    for (case, ways) in cases.iter().enumerate() {
-        ways.iter().for_each(|way| by_way.entry(*way).or_default().push(case));
+    for (case, able) in cases.iter().enumerate() {
+        able.ways.iter().for_each(|way| by_way.entry(*way).or_default().push(case));
     }
-    let mut rarest_first: Vec<Vec<usize>> = by_way.into_values().collect();
-    rarest_first.sort_by_key(Vec::len);
-    let mut taken: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); cases.len()];
-    for able in rarest_first {
+    let mut rarest_first: Vec<(Way, Vec<usize>)> = by_way.into_iter().collect();
+    rarest_first.sort_by_key(|(_, able)| able.len());
+    let mut taken: Vec<Taken> = vec![Taken::default(); cases.len()];
+    for (way, able) in rarest_first {
         for combination in 0..COMBINATIONS.len() {
-            if able.iter().any(|case| taken[*case].contains(&combination)) {
-                continue;
-            }
-            // Whoever has least to show takes it, the one after the one that took the last.
-            if let Some(case) = able.iter().min_by_key(|case| taken[**case].len()) {
-                taken[*case].insert(combination);
+            // Whoever shows something else there may show both on the same flow; otherwise whoever has least to do.
+            let least = able.iter().min_by_key(|case| {
+                let taken = &taken[**case];
+                let steps = if ON_ONE_NODE.contains(&combination) { 0 } else { cases[**case].steps };
+                (!taken.has(combination), steps, taken.all().count())
+            });
+            if let Some(case) = least {
+                taken[*case].by_way.entry(way).or_default().insert(combination);
             }
         }
     }
-    let share = |(case, mut combinations): (usize, BTreeSet<usize>)| {
-        // What nobody needs of it costs least on one node.
-        if combinations.is_empty() {
-            combinations.insert(ON_ONE_NODE[case % ON_ONE_NODE.len()]);
-        }
-        Share { combinations: Some(combinations) }
+    let share = |(case, taken): (usize, Taken)| {
+        // What nobody needs of it costs least on one node, where it has to show something anyway.
+        let rest = ON_ONE_NODE.into_iter().find(|combination| taken.has(*combination));
+        let rest = rest.unwrap_or(ON_ONE_NODE[case % ON_ONE_NODE.len()]);
+        Share { taken: Some(Taken { rest, ..taken }) }
     };
     taken.into_iter().enumerate().map(share).collect()
 }
@@ -141,34 +177,34 @@ mod tests {
         let catalogue = crate::core::catalogue::Catalogue::embedded();
         let of_case = |case: &crate::core::catalogue::Case| {
             let world = case.furnished("test-0", &["n1", "n2"]);
-            ways(&case.experiment(&world, "test-0", crate::core::oracle::Assumptions::default()))
+            able(&case.experiment(&world, "test-0", crate::core::oracle::Assumptions::default()))
         };
-        let cases: Vec<BTreeSet<Way>> = catalogue.cases().iter().map(of_case).collect();
-        let shares = shares(&cases);
-        for way in cases.iter().flatten() {
-            let able = cases.iter().zip(&shares).filter(|(ways, _)| ways.contains(way));
-            let combinations: BTreeSet<usize> =
-                able.flat_map(|(_, share)| share.combinations.clone().unwrap()).collect();
+        let cases: Vec<Able> = catalogue.cases().iter().map(of_case).collect();
+        let shares: Vec<Taken> = shares(&cases).into_iter().map(|share| share.taken.unwrap()).collect();
+        let all: BTreeSet<Way> = cases.iter().flat_map(|able| able.ways.clone()).collect();
+        for way in all {
+            let able = cases.iter().zip(&shares).filter(|(able, _)| able.ways.contains(&way));
+            let combinations: BTreeSet<usize> = able.flat_map(|(_, taken)| taken.of(way)).collect();
             assert_eq!(combinations.len(), COMBINATIONS.len(), "{way:?}");
         }
-        let taken: usize = shares.iter().map(|share| share.combinations.as_ref().unwrap().len()).sum();
+        let taken: usize = shares.iter().map(|taken| taken.all().collect::<BTreeSet<_>>().len()).sum();
         assert!(taken < 2 * cases.len(), "{taken} combinations for {} cases", cases.len());
-        assert!(shares.iter().all(|share| !share.combinations.as_ref().unwrap().is_empty()));
     }
 
     #[test]
     fn a_share_is_of_what_can_be_shown_and_of_something_at_least() {
-        let share = |combination: usize| Share { combinations: Some([combination].into()) };
+        let way = (Fault::ALL[0], None);
+        let share = |combination: usize| Share { taken: Some(Taken { rest: combination, ..Taken::default() }) };
         let scope = |protocol, placement| combination(Family::Ipv4, Path::PodIp, protocol, placement);
         let shown =
             |scopes: &[Scope]| -> BTreeSet<Pair> { scopes.iter().flat_map(|scope| pairs_of(parts(*scope))).collect() };
         let tcp = shown(&[scope(Protocol::Tcp, Placement::SameNode), scope(Protocol::Tcp, Placement::CrossNode)]);
-        assert_eq!(Share::WHOLE.of(tcp.iter()), tcp);
+        assert_eq!(Share::WHOLE.of(way, tcp.iter()), tcp);
         // TCP stands in for UDP, and IPv4 by the pod's address for what is not there.
-        assert_eq!(share(4).of(tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::CrossNode)]));
-        assert_eq!(share(1).of(tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::SameNode)]));
+        assert_eq!(share(4).of(way, tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::CrossNode)]));
+        assert_eq!(share(1).of(way, tcp.iter()), shown(&[scope(Protocol::Tcp, Placement::SameNode)]));
         let outside = shown(&[scope(Protocol::Tcp, Placement::SameNode), scope(Protocol::Tcp, Placement::Outside)]);
-        assert_eq!(share(1).of(outside.iter()), outside);
-        assert_eq!(share(1).of([].iter()), BTreeSet::new());
+        assert_eq!(share(1).of(way, outside.iter()), outside);
+        assert_eq!(share(1).of(way, [].iter()), BTreeSet::new());
     }
 }
