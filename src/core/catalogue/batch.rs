@@ -1,29 +1,23 @@
 //! Which cases of a run can take place in one world at the same time.
 //!
-//! What a flow may do depends on the policies that select its two ends, and on nothing else. So cases that look one way only,
-//! and guard pods that none of the others does, do not touch each other; and most cases need not guard just the pods that
-//! they name, because a world's namespaces are alike.
+//! What a flow may do depends on the policies that select its two ends, and on nothing else. So cases that guard different pods
+//! touch each other only on flows between these; and most cases need not guard just the pods that they name, because a
+//! world's namespaces are alike.
 
 use super::blueprint::Blueprint;
-use super::case::{Action, Case};
+use super::case::Case;
+use super::footprint::{Footprint, Room};
 use super::instance::Instance;
 use super::seat::Seat;
 use super::shares::shares;
-use super::template::selectors;
-use super::words::Property;
 use crate::core::fault::Experiment;
 use crate::core::fault::plan::{self, Share};
-use crate::core::model::change::{Change, PolicyName, Subject};
-use crate::core::model::flow::{Flow, PodId, Protocol};
-use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef};
+use crate::core::model::change::Change;
+use crate::core::model::flow::Flow;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
-use crate::core::oracle::{Assumptions, selects};
+use crate::core::oracle::Assumptions;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-
-/// Stands in for a lane's suffix where there is no lane yet.
-const SUFFIX: &str = "offline";
 
 /// Cases that take place in one world at the same time, step by step, each in a seat of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,157 +165,4 @@ pub fn foretold(
         cases.map(|((case, experiment), flows)| Foretold { case, experiment, flows }).collect::<Vec<_>>()
     };
     batches(cases).into_iter().flat_map(of_batch).collect()
-}
-
-/// What a case needs for itself in a world.
-#[derive(Clone, Debug)]
-struct Footprint {
-    /// What batches must have in common.
-    kind: Kind,
-    /// The pods that its policies select, in any step.
-    guarded: BTreeSet<PodId>,
-    /// Its policies.
-    names: BTreeSet<PolicyName>,
-    /// Whose labels it changes.
-    relabelled: BTreeSet<Subject>,
-    /// The keys of those labels.
-    changed: BTreeSet<String>,
-    /// The keys that its selectors speak of.
-    used: BTreeSet<String>,
-    /// Whether it may take place elsewhere than where it says.
-    movable: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kind {
-    direction: Direction,
-    protocols: Vec<Protocol>,
-    requires: Option<Property>,
-}
-
-impl Footprint {
-    /// `None` of a case that takes place alone: it makes pods again, it stays, it is timed, what it needs is not known, or it
-    /// looks both ways, so that what others guard would matter to it.
-    fn of(case: &Case) -> Option<Self> {
-        if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
-            return None;
-        }
-        let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
-        let mut changed: BTreeSet<String> = case.labels.values().flat_map(|labels| labels.keys().cloned()).collect();
-        for step in &case.steps {
-            match &step.action {
-                Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => {}
-                Action::Relabel { subject, add, remove } => {
-                    relabelled.insert(subject.clone());
-                    changed.extend(add.keys().chain(remove).cloned());
-                }
-                Action::Recreate { .. } => return None,
-            }
-        }
-        let world = case.furnished(SUFFIX, &["n1", "n2"]);
-        let instance = case.instantiate(&world, SUFFIX);
-        let policies: Vec<&Policy> = instance.steps.iter().flat_map(Change::policies).collect();
-        let looks = |direction| policies.iter().any(|policy| policy.rules(direction).is_some());
-        let direction = match (looks(Direction::Ingress), looks(Direction::Egress)) {
-            (true, false) => Direction::Ingress,
-            (false, true) => Direction::Egress,
-            (true, true) | (false, false) => return None,
-        };
-        let states = instance.states(&world);
-        let guarded = states.iter().flat_map(|State { policies, world }| {
-            let by = |pod: &PodId| policies.iter().any(|policy| selects(policy, pod, world));
-            world.pods.iter().map(|pod| pod.id.clone()).filter(|pod| by(pod)).collect::<Vec<_>>()
-        });
-        let guarded = guarded.collect();
-        let used =
-            policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
-        let movable = !policies.iter().any(|policy| is_bound(policy));
-        let kind = Kind { direction, protocols: case.protocols.clone(), requires: case.requires };
-        let names = policies.iter().map(|policy| policy.key()).collect();
-        Some(Self { kind, guarded, names, relabelled, changed, used, movable })
-    }
-}
-
-fn keys(selector: &LabelSelector) -> Vec<String> {
-    let keys =
-        selector.match_labels.keys().chain(selector.match_expressions.iter().map(|requirement| &requirement.key));
-    keys.cloned().collect()
-}
-
-/// Whether a policy speaks of what is not alike everywhere: the names of ports, and addresses.
-fn is_bound(policy: &Policy) -> bool {
-    let mut rules = Direction::ALL.into_iter().flat_map(|direction| policy.rules(direction).into_iter().flatten());
-    rules.any(|rule| {
-        rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))))
-            || rule.peers.iter().any(|peer| matches!(peer, Peer::IpBlock { .. }))
-    })
-}
-
-/// What the members of a batch have taken.
-struct Room {
-    kind: Kind,
-    guarded: Vec<BTreeSet<PodId>>,
-    names: BTreeSet<PolicyName>,
-    relabelled: BTreeSet<Subject>,
-    changed: BTreeSet<String>,
-    used: BTreeSet<String>,
-}
-
-impl Room {
-    fn of(first: &Footprint) -> Self {
-        let mut room = Self {
-            kind: first.kind.clone(),
-            guarded: Vec::new(),
-            names: BTreeSet::new(),
-            relabelled: BTreeSet::new(),
-            changed: BTreeSet::new(),
-            used: BTreeSet::new(),
-        };
-        room.take(first, &Seat::default());
-        room
-    }
-
-    /// Whether another case can take this seat.
-    fn has(&self, footprint: &Footprint, seat: &Seat, blueprint: &Blueprint) -> bool {
-        let guarded = at(footprint, seat);
-        self.kind == footprint.kind
-            && (footprint.movable || seat.is_own())
-            && self.guarded.iter().all(|taken| taken.is_disjoint(&guarded))
-            && footprint.relabelled.iter().all(|subject| !self.relabelled.contains(&seat.subject(subject)))
-            && self.changed.is_disjoint(&footprint.changed)
-            && self.changed.is_disjoint(&footprint.used)
-            && self.used.is_disjoint(&footprint.changed)
-            && footprint.names.iter().all(|name| !self.names.contains(&seat.policy(name)))
-            && leave_enough(self.guarded.iter().chain([&guarded]), blueprint)
-    }
-
-    fn take(&mut self, footprint: &Footprint, seat: &Seat) {
-        self.guarded.push(at(footprint, seat));
-        self.names.extend(footprint.names.iter().map(|name| seat.policy(name)));
-        self.relabelled.extend(footprint.relabelled.iter().map(|subject| seat.subject(subject)));
-        self.changed.extend(footprint.changed.iter().cloned());
-        self.used.extend(footprint.used.iter().cloned());
-    }
-}
-
-fn at(footprint: &Footprint, seat: &Seat) -> BTreeSet<PodId> {
-    footprint.guarded.iter().map(|pod| seat.pod(pod)).collect()
-}
-
-/// Whether a pod stays free in each namespace that is not all one case's: on it shows a `podSelector` that is not heeded, and it
-/// is a control for everybody. One namespace at least is not all one case's.
-fn leave_enough<'a>(guarded: impl Iterator<Item = &'a BTreeSet<PodId>> + Clone, blueprint: &Blueprint) -> bool {
-    let mut free = 0;
-    for namespace in &blueprint.namespaces {
-        let of_namespace = |pods: &BTreeSet<PodId>| pods.iter().filter(|pod| pod.namespace == namespace.id).count();
-        let counts = guarded.clone().map(of_namespace);
-        let all = namespace.pods.len();
-        let (most, sum) = counts.fold((0, 0), |(most, sum), count: usize| (most.max(count), sum + count));
-        if sum < all {
-            free += 1;
-        } else if most < all {
-            return false;
-        }
-    }
-    free > 0
 }

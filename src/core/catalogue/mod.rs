@@ -9,6 +9,7 @@ mod embedded;
 mod error;
 mod every_node;
 mod file;
+mod footprint;
 mod furnish;
 mod hosts;
 mod instance;

@@ -2,7 +2,7 @@
 
 use super::blueprint::Blueprint;
 use crate::core::model::change::{PolicyName, Subject};
-use crate::core::model::flow::PodId;
+use crate::core::model::flow::{Endpoint, PodId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +48,14 @@ impl Seat {
     /// What stands for a pod.
     pub fn pod(&self, id: &PodId) -> PodId {
         PodId::new(self.namespace(&id.namespace), self.pods.get(&id.pod).unwrap_or(&id.pod).clone())
+    }
+
+    /// What stands for one end of a flow.
+    pub fn endpoint(&self, endpoint: &Endpoint) -> Endpoint {
+        match endpoint {
+            Endpoint::Pod(id) => self.pod(id).into(),
+            Endpoint::Node(_) | Endpoint::External(_) => endpoint.clone(),
+        }
     }
 
     /// What stands for a subject.

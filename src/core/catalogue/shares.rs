@@ -6,6 +6,9 @@ use crate::core::model::flow::Protocol;
 use crate::core::oracle::Assumptions;
 use std::collections::BTreeMap;
 
+/// Stands in for a lane's suffix where there is no lane yet.
+pub(super) const SUFFIX: &str = "offline";
+
 /// The share of each case of a run, by its id. Those that may turn out not to be scored, or not to run, share only among
 /// themselves: nobody relies on them.
 pub(super) fn shares(cases: &[Case]) -> BTreeMap<String, Share> {
@@ -29,7 +32,6 @@ impl Case {
     }
 
     fn able(&self) -> Able {
-        let suffix = "offline";
-        plan::able(&self.experiment(&self.furnished(suffix, &["n1", "n2"]), suffix, Assumptions::default()))
+        plan::able(&self.experiment(&self.furnished(SUFFIX, &["n1", "n2"]), SUFFIX, Assumptions::default()))
     }
 }

@@ -1,22 +1,29 @@
 //! Which flows a case probes: witnesses for every term in every scope, controls beside them, and flows that tell the
 //! faults apart.
 
+mod cover;
+mod pair;
 mod share;
 mod start;
+mod witness;
 
 pub use share::{Able, Share, Way, able, shares};
 pub use start::{announcement, of_start};
+pub use witness::{Ends, shown_between};
 
+use cover::{Needs, cover};
+use pair::by_pair;
+use witness::{proof_needs, shown, witness_needs};
+
+use super::Fault;
 use super::experiment::Experiment;
 use super::reading::{Reach, Reading};
-use super::{ChangeKind, Fault, Place, Term};
 use crate::core::catalogue::Property;
 use crate::core::model::flow::{Connection, Endpoint, Family, Flow, Path, Protocol};
-use crate::core::model::policy::Direction;
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::Answer;
 use crate::core::verdict::{Placement, Scope};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The flows that a case probes, in a fixed order. `seed` decides among flows that serve equally well.
 pub fn choose(experiment: &Experiment, seed: u64) -> Vec<Flow> {
@@ -53,7 +60,8 @@ fn choose_in_world(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) 
     candidates.extend(observed(experiment, &candidates));
     let answers = Answers::of(experiment, &candidates);
     let mut needs = Needs::new(&candidates);
-    let proofs = witness_needs(experiment, &candidates, &answers, &mut needs);
+    let ways = shown(experiment, &candidates, &answers);
+    witness_needs(experiment, &candidates, &ways, &mut needs);
     let cost = |(flow, of): (usize, &Flow)| match probed.contains(of) {
         true => 1,
         false => answers.cost(experiment, flow, of) * PROBED_ANYWAY,
@@ -66,11 +74,14 @@ fn choose_in_world(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) 
     let mut chosen = cover(&needs, &[], &costs, seed);
     let mut controls = Needs::new(&candidates);
     control_needs(&experiment.world, &candidates, &answers, &chosen, &mut controls);
-    proof_needs(&candidates, &answers, &chosen, &proofs, &mut controls);
+    proof_needs(&candidates, &answers, &ways, &chosen, &mut controls);
     chosen = cover(&controls, &chosen, &costs, seed);
     chosen.sort_unstable();
     chosen.into_iter().map(|index| candidates[index].clone()).collect()
 }
+
+/// So much dearer than a flow that is probed anyway is one more.
+const PROBED_ANYWAY: u64 = 4;
 
 /// Every flow that can be dialled between two different endpoints of a world, none of which is on a node's network.
 pub fn candidates(world: &World) -> Vec<Flow> {
@@ -191,161 +202,6 @@ fn property_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answer
     }
 }
 
-/// These flows by the pairs of a scope's parts that they are in.
-fn by_pair(
-    experiment: &Experiment,
-    candidates: &[Flow],
-    flows: impl Iterator<Item = usize>,
-) -> BTreeMap<Pair, Vec<usize>> {
-    let mut by_pair: BTreeMap<Pair, Vec<usize>> = BTreeMap::new();
-    for flow in flows {
-        for pair in pairs(scope(&experiment.world, &candidates[flow])) {
-            by_pair.entry(pair).or_default().push(flow);
-        }
-    }
-    by_pair
-}
-
-/// Every way of ignoring a term needs a witness for each pair of a scope's parts that is the case's share: over IPv6 by
-/// ClusterIP, by ClusterIP between two nodes, and so on. All four parts at once would need three times the connections, and
-/// no network is known that fails only there.
-fn witness_needs(
-    experiment: &Experiment,
-    candidates: &[Flow],
-    answers: &Answers,
-    needs: &mut Needs,
-) -> BTreeSet<Proof> {
-    let denied = Denied::of(candidates, answers);
-    let mut proofs = BTreeSet::new();
-    for term in experiment.terms() {
-        let beside = Beside::of(&term);
-        for fault in Fault::ALL {
-            let Some(reading) = experiment.reading(fault, Reach::Term(&term)) else { continue };
-            let ignored = table(experiment, &reading, candidates);
-            let witnesses = (0..candidates.len()).filter(|flow| {
-                let mut shows = false;
-                for (phase, ignored) in ignored.iter().enumerate() {
-                    let right = answers.right[phase][*flow];
-                    if differ(right, ignored[*flow]) {
-                        let proves = right == Answer::Deny || denied.beside(beside, phase, *flow, &candidates[*flow]);
-                        if proves && right == Answer::Allow {
-                            proofs.insert(Proof { flow: *flow, phase, beside });
-                        }
-                        shows |= proves;
-                    }
-                }
-                shows
-            });
-            let witnesses = by_pair(experiment, candidates, witnesses);
-            // A deletion shows on every flow that was denied before it; the other terms' witnesses are among them.
-            let wanted = if term.place == Place::Removal { 1 } else { usize::MAX };
-            let mine = experiment.share.of((fault, term.direction()), witnesses.keys());
-            let mine = witnesses.into_iter().filter(|(pair, _)| mine.contains(pair));
-            mine.take(wanted).for_each(|(_, flows)| needs.add(flows));
-        }
-    }
-    proofs
-}
-
-/// What is denied where an allowed flow proves something: an allow that nothing denied stands beside proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Beside {
-    /// The flow itself, before a change that opens it.
-    Itself,
-    /// A flow to the same pod, or from it, now: what is made again changes nothing about the policies.
-    EitherEnd,
-    /// A flow to the same pod, for what restricts who gets in.
-    Receiver,
-    /// A flow of the same pod, for what restricts where it gets.
-    Sender,
-    /// Any flow, for a `podSelector`: who is not selected stays open while others are isolated.
-    Anything,
-}
-
-impl Beside {
-    fn of(term: &Term) -> Self {
-        match (&term.place, term.direction()) {
-            (Place::Change { kind: ChangeKind::Recreate | ChangeKind::RecreateBare, .. }, _) => Self::EitherEnd,
-            (Place::Change { .. } | Place::Removal, _) => Self::Itself,
-            (Place::Policy { .. }, Some(Direction::Ingress)) => Self::Receiver,
-            (Place::Policy { .. }, Some(Direction::Egress)) => Self::Sender,
-            (Place::Policy { .. }, None) => Self::Anything,
-        }
-    }
-}
-
-/// An allowed flow that proves something in a phase, if something denied stands beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Proof {
-    flow: usize,
-    phase: usize,
-    beside: Beside,
-}
-
-/// What is denied up to each phase.
-struct Denied<'a> {
-    flows: Vec<BTreeSet<usize>>,
-    to: Vec<BTreeSet<(Family, &'a Endpoint)>>,
-    from: Vec<BTreeSet<(Family, &'a Endpoint)>>,
-}
-
-impl<'a> Denied<'a> {
-    fn of(candidates: &'a [Flow], answers: &Answers) -> Self {
-        let mut denied = Self { flows: Vec::new(), to: Vec::new(), from: Vec::new() };
-        for right in &answers.right {
-            let mut flows = denied.flows.last().cloned().unwrap_or_default();
-            flows.extend((0..candidates.len()).filter(|flow| right[*flow] == Answer::Deny));
-            denied.to.push(flows.iter().map(|flow| (candidates[*flow].family, &candidates[*flow].to)).collect());
-            denied.from.push(flows.iter().map(|flow| (candidates[*flow].family, &candidates[*flow].from)).collect());
-            denied.flows.push(flows);
-        }
-        denied
-    }
-
-    /// Whether something stands beside an allowed flow that makes it a proof.
-    fn beside(&self, beside: Beside, phase: usize, flow: usize, of: &Flow) -> bool {
-        let to = || self.to[phase].contains(&(of.family, &of.to));
-        let from = || self.from[phase].contains(&(of.family, &of.from));
-        match beside {
-            Beside::Itself => phase > 0 && self.flows[phase - 1].contains(&flow),
-            Beside::EitherEnd => to() || from(),
-            Beside::Receiver => to(),
-            Beside::Sender => from(),
-            Beside::Anything => self.to[phase].iter().any(|(family, _)| *family == of.family),
-        }
-    }
-}
-
-/// A scope with all but two of its parts left open.
-type Pair = [Option<usize>; PARTS];
-
-/// How many parts a scope has.
-const PARTS: usize = 4;
-
-/// The parts of a scope, each as a number.
-fn parts(scope: Scope) -> [usize; PARTS] {
-    let Scope { family, path, protocol, placement } = scope;
-    [family as usize, path as usize, protocol as usize, placement as usize]
-}
-
-/// A scope with all but two of its parts left open, in every way.
-fn pairs(scope: Scope) -> Vec<Pair> {
-    pairs_of(parts(scope))
-}
-
-fn pairs_of(parts: [usize; PARTS]) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    for one in 0..parts.len() {
-        for other in one + 1..parts.len() {
-            let mut pair = [None; PARTS];
-            pair[one] = Some(parts[one]);
-            pair[other] = Some(parts[other]);
-            pairs.push(pair);
-        }
-    }
-    pairs
-}
-
 /// Any two faults that differ need a flow that tells them apart, in one of the cases whose share they are.
 fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
     let tables: Vec<(Fault, Vec<Vec<Answer>>)> = Fault::ALL
@@ -385,115 +241,4 @@ fn control_needs(world: &World, candidates: &[Flow], answers: &Answers, chosen: 
             beside(&|other| nodes(other) == nodes(denied));
         }
     }
-}
-
-/// An allowed flow that proves something needs one beside it that must be blocked, by the same pod's isolation.
-fn proof_needs(candidates: &[Flow], answers: &Answers, chosen: &[usize], proofs: &BTreeSet<Proof>, needs: &mut Needs) {
-    for proof in proofs.iter().filter(|proof| chosen.contains(&proof.flow)) {
-        let allowed = &candidates[proof.flow];
-        let phases = match proof.beside {
-            Beside::Itself => continue,
-            Beside::EitherEnd => proof.phase..=proof.phase,
-            Beside::Receiver | Beside::Sender | Beside::Anything => 1..=proof.phase,
-        };
-        let is_beside = |flow: &Flow| match proof.beside {
-            Beside::EitherEnd => flow.to == allowed.to || flow.from == allowed.from,
-            Beside::Receiver => flow.to == allowed.to,
-            Beside::Sender => flow.from == allowed.from,
-            Beside::Itself | Beside::Anything => true,
-        };
-        needs.add((0..candidates.len()).filter(|other| {
-            let flow = &candidates[*other];
-            flow.family == allowed.family
-                && is_beside(flow)
-                && phases.clone().any(|phase| answers.right[phase][*other] == Answer::Deny)
-        }));
-    }
-}
-
-/// Sets of candidates, at least one of each of which must be chosen.
-struct Needs {
-    /// By candidate: a bit for each need that it serves.
-    serves: Vec<Vec<u64>>,
-    count: usize,
-    seen: std::collections::HashSet<Vec<usize>>,
-}
-
-impl Needs {
-    fn new(candidates: &[Flow]) -> Self {
-        Self { serves: vec![Vec::new(); candidates.len()], count: 0, seen: std::collections::HashSet::new() }
-    }
-
-    /// Adds a need; an empty one cannot be served and is none.
-    fn add(&mut self, flows: impl IntoIterator<Item = usize>) {
-        let flows: Vec<usize> = flows.into_iter().collect();
-        if flows.is_empty() || !self.seen.insert(flows.clone()) {
-            return;
-        }
-        let (word, bit) = (self.count / 64, self.count % 64);
-        for flow in flows {
-            let served = &mut self.serves[flow];
-            served.resize(served.len().max(word + 1), 0);
-            served[word] |= 1 << bit;
-        }
-        self.count += 1;
-    }
-}
-
-/// A set of candidates of small cost that serves every need, on top of those chosen already.
-fn cover(needs: &Needs, chosen: &[usize], costs: &[u64], seed: u64) -> Vec<usize> {
-    let mut open = vec![u64::MAX; needs.count.div_ceil(64)];
-    let mut chosen = chosen.to_vec();
-    let before = chosen.len();
-    let close = |open: &mut [u64], flow: usize| {
-        open.iter_mut().zip(&needs.serves[flow]).for_each(|(open, served)| *open &= !served);
-    };
-    chosen.iter().for_each(|flow| close(&mut open, *flow));
-    loop {
-        let gain = |flow: usize| -> u64 {
-            open.iter().zip(&needs.serves[flow]).map(|(open, served)| u64::from((open & served).count_ones())).sum()
-        };
-        let worth = |flow: usize| gain(flow) * GAIN / costs[flow];
-        let best = (0..needs.serves.len()).max_by_key(|flow| (worth(*flow), shuffled(*flow, seed)));
-        match best {
-            Some(flow) if gain(flow) > 0 => {
-                close(&mut open, flow);
-                chosen.push(flow);
-            }
-            Some(_) | None => break,
-        }
-    }
-    spare(needs, chosen, before, costs)
-}
-
-/// What is chosen without those whose needs the others serve, the dearest first. The first `kept` stay.
-fn spare(needs: &Needs, mut chosen: Vec<usize>, kept: usize, costs: &[u64]) -> Vec<usize> {
-    let mut dearest_first = chosen.split_off(kept);
-    dearest_first.sort_by_key(|flow| std::cmp::Reverse(costs[*flow]));
-    for place in 0..dearest_first.len() {
-        let flow = dearest_first[place];
-        let others = || chosen.iter().chain(&dearest_first[place + 1..]);
-        let is_served = |(word, served): (usize, &u64)| {
-            let by_others = others().fold(0, |all, other| all | needs.serves[*other].get(word).copied().unwrap_or(0));
-            served & !by_others == 0
-        };
-        if !needs.serves[flow].iter().enumerate().all(is_served) {
-            chosen.push(flow);
-        }
-    }
-    chosen
-}
-
-/// So much dearer than a flow that is probed anyway is one more.
-const PROBED_ANYWAY: u64 = 4;
-
-/// More than any cost, so that every gain is worth something.
-const GAIN: u64 = 1 << 32;
-
-/// A number that orders candidates differently for each seed (the finaliser of SplitMix64).
-fn shuffled(flow: usize, seed: u64) -> u64 {
-    let mut value = seed.wrapping_add((flow as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }

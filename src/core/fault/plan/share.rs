@@ -5,8 +5,8 @@
 //! families, by both paths and so on: a blocked attempt between two nodes is remembered there for minutes, and the room for
 //! that bounds a run.
 
-use super::{PARTS, Pair, pairs_of, parts};
-use crate::core::fault::{Experiment, Fault};
+use super::pair::{PARTS, Pair, pairs_of, parts};
+use crate::core::fault::{Experiment, Fault, Term};
 use crate::core::model::flow::{Family, Path, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::verdict::{Placement, Scope};
@@ -114,7 +114,7 @@ pub struct Able {
 
 /// What a case can show.
 pub fn able(experiment: &Experiment) -> Able {
-    let of_term = |term: super::Term| {
+    let of_term = |term: Term| {
         let concerned = |fault: &Fault| fault.is_misreading() && fault.concerns(&term);
         let direction = term.direction();
         Fault::ALL.into_iter().filter(concerned).map(|fault| (fault, direction)).collect::<Vec<_>>()

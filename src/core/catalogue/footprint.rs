@@ -1,0 +1,220 @@
+//! What a case needs for itself in a world, and what is left beside others.
+
+use super::blueprint::Blueprint;
+use super::case::{Action, Case};
+use super::seat::Seat;
+use super::shares::SUFFIX;
+use super::template::selectors;
+use super::words::Property;
+use crate::core::fault::plan::{Ends, shown_between};
+use crate::core::model::change::{Change, PolicyName, Subject};
+use crate::core::model::flow::{PodId, Protocol};
+use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef};
+use crate::core::model::state::State;
+use crate::core::oracle::{Assumptions, selects};
+use std::collections::BTreeSet;
+
+/// What a case needs for itself in a world.
+#[derive(Clone, Debug)]
+pub(super) struct Footprint {
+    /// What batches must have in common.
+    kind: Kind,
+    guarded: Guarded,
+    /// Between whom each way of ignoring each of its terms shows.
+    shows: Vec<BTreeSet<Ends>>,
+    /// Its policies.
+    names: BTreeSet<PolicyName>,
+    /// Whose labels it changes.
+    relabelled: BTreeSet<Subject>,
+    /// The keys of those labels.
+    changed: BTreeSet<String>,
+    /// The keys that its selectors speak of.
+    used: BTreeSet<String>,
+    /// Whether it may take place elsewhere than where it says.
+    movable: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    protocols: Vec<Protocol>,
+    requires: Option<Property>,
+}
+
+/// The pods that policies isolate in each direction, in any step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Guarded {
+    ingress: BTreeSet<PodId>,
+    egress: BTreeSet<PodId>,
+}
+
+impl Footprint {
+    /// `None` of a case that takes place alone: it makes pods again, it stays, it is timed, or what it needs is not known.
+    pub(super) fn of(case: &Case) -> Option<Self> {
+        if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
+            return None;
+        }
+        let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
+        let mut changed: BTreeSet<String> = case.labels.values().flat_map(|labels| labels.keys().cloned()).collect();
+        for step in &case.steps {
+            match &step.action {
+                Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => {}
+                Action::Relabel { subject, add, remove } => {
+                    relabelled.insert(subject.clone());
+                    changed.extend(add.keys().chain(remove).cloned());
+                }
+                Action::Recreate { .. } => return None,
+            }
+        }
+        let world = case.furnished(SUFFIX, &["n1", "n2"]);
+        let experiment = case.experiment(&world, SUFFIX, Assumptions { ip_block_matches_pods: true });
+        let policies: Vec<&Policy> = experiment.steps.iter().flat_map(Change::policies).collect();
+        let states = experiment.states();
+        let guarded = |direction| {
+            let of_state = |State { policies, world }: &State| -> Vec<PodId> {
+                let guards = |pod: &PodId| {
+                    policies.iter().any(|policy| policy.rules(direction).is_some() && selects(policy, pod, world))
+                };
+                world.pods.iter().map(|pod| pod.id.clone()).filter(guards).collect()
+            };
+            states.iter().flat_map(of_state).collect()
+        };
+        let guarded = Guarded { ingress: guarded(Direction::Ingress), egress: guarded(Direction::Egress) };
+        let used =
+            policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
+        let movable = !policies.iter().any(|policy| is_bound(policy));
+        let kind = Kind { protocols: case.protocols.clone(), requires: case.requires };
+        let names = policies.iter().map(|policy| policy.key()).collect();
+        let shows = shown_between(&experiment);
+        Some(Self { kind, guarded, shows, names, relabelled, changed, used, movable })
+    }
+}
+
+impl Guarded {
+    /// What is guarded where a case takes place.
+    fn at(&self, seat: &Seat) -> Self {
+        let at = |pods: &BTreeSet<PodId>| pods.iter().map(|pod| seat.pod(pod)).collect();
+        Self { ingress: at(&self.ingress), egress: at(&self.egress) }
+    }
+
+    fn pods(&self) -> BTreeSet<&PodId> {
+        self.ingress.union(&self.egress).collect()
+    }
+
+    /// Whether what happens between these two does not depend on it.
+    fn leaves(&self, (from, to): &Ends) -> bool {
+        let free = |pods: &BTreeSet<PodId>, end: Option<&PodId>| end.is_none_or(|pod| !pods.contains(pod));
+        free(&self.egress, from.pod()) && free(&self.ingress, to.pod())
+    }
+}
+
+fn keys(selector: &LabelSelector) -> Vec<String> {
+    let keys =
+        selector.match_labels.keys().chain(selector.match_expressions.iter().map(|requirement| &requirement.key));
+    keys.cloned().collect()
+}
+
+/// Whether a policy speaks of what is not alike everywhere: the names of ports, and addresses.
+fn is_bound(policy: &Policy) -> bool {
+    let mut rules = Direction::ALL.into_iter().flat_map(|direction| policy.rules(direction).into_iter().flatten());
+    rules.any(|rule| {
+        rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))))
+            || rule.peers.iter().any(|peer| matches!(peer, Peer::IpBlock { .. }))
+    })
+}
+
+/// What the members of a batch have taken.
+pub(super) struct Room {
+    kind: Kind,
+    members: Vec<Occupant>,
+    names: BTreeSet<PolicyName>,
+    relabelled: BTreeSet<Subject>,
+    changed: BTreeSet<String>,
+    used: BTreeSet<String>,
+}
+
+/// A member of a batch, in its seat.
+#[derive(Clone)]
+struct Occupant {
+    guarded: Guarded,
+    shows: Vec<BTreeSet<Ends>>,
+}
+
+impl Occupant {
+    fn at(footprint: &Footprint, seat: &Seat) -> Self {
+        let ends = |(from, to): &Ends| (seat.endpoint(from), seat.endpoint(to));
+        let shows = footprint.shows.iter().map(|between| between.iter().map(ends).collect()).collect();
+        Self { guarded: footprint.guarded.at(seat), shows }
+    }
+
+    /// Whether all that shows of it still does beside these.
+    fn shows_beside<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> bool {
+        let is_left = |ends: &Ends| others.clone().all(|other| other.guarded.leaves(ends));
+        self.shows.iter().all(|between| between.is_empty() || between.iter().any(is_left))
+    }
+}
+
+impl Room {
+    pub(super) fn of(first: &Footprint) -> Self {
+        let mut room = Self {
+            kind: first.kind.clone(),
+            members: Vec::new(),
+            names: BTreeSet::new(),
+            relabelled: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            used: BTreeSet::new(),
+        };
+        room.take(first, &Seat::default());
+        room
+    }
+
+    /// Whether another case can take this seat.
+    pub(super) fn has(&self, footprint: &Footprint, seat: &Seat, blueprint: &Blueprint) -> bool {
+        let guarded = footprint.guarded.at(seat);
+        self.kind == footprint.kind
+            && (footprint.movable || seat.is_own())
+            && self.members.iter().all(|member| member.guarded.pods().is_disjoint(&guarded.pods()))
+            && footprint.relabelled.iter().all(|subject| !self.relabelled.contains(&seat.subject(subject)))
+            && self.changed.is_disjoint(&footprint.changed)
+            && self.changed.is_disjoint(&footprint.used)
+            && self.used.is_disjoint(&footprint.changed)
+            && footprint.names.iter().all(|name| !self.names.contains(&seat.policy(name)))
+            && leave_enough(self.members.iter().map(|member| &member.guarded).chain([&guarded]), blueprint)
+            && self.all_shows_beside(Occupant::at(footprint, seat))
+    }
+
+    /// Whether all that shows of each member shows beside the others, and beside another.
+    fn all_shows_beside(&self, another: Occupant) -> bool {
+        let all: Vec<&Occupant> = self.members.iter().chain([&another]).collect();
+        (0..all.len()).all(|place| {
+            let others = all.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| *other);
+            all[place].shows_beside(others)
+        })
+    }
+
+    pub(super) fn take(&mut self, footprint: &Footprint, seat: &Seat) {
+        self.members.push(Occupant::at(footprint, seat));
+        self.names.extend(footprint.names.iter().map(|name| seat.policy(name)));
+        self.relabelled.extend(footprint.relabelled.iter().map(|subject| seat.subject(subject)));
+        self.changed.extend(footprint.changed.iter().cloned());
+        self.used.extend(footprint.used.iter().cloned());
+    }
+}
+
+/// Whether a pod stays free in each namespace that is not all one case's: on it shows a `podSelector` that is not heeded, and it
+/// is a control for everybody. One namespace at least is not all one case's.
+fn leave_enough<'a>(guarded: impl Iterator<Item = &'a Guarded> + Clone, blueprint: &Blueprint) -> bool {
+    let mut free = 0;
+    for namespace in &blueprint.namespaces {
+        let of_namespace =
+            |guarded: &Guarded| guarded.pods().iter().filter(|pod| pod.namespace == namespace.id).count();
+        let counts = guarded.clone().map(of_namespace);
+        let all = namespace.pods.len();
+        let (most, sum) = counts.fold((0, 0), |(most, sum), count: usize| (most.max(count), sum + count));
+        if sum < all {
+            free += 1;
+        } else if most < all {
+            return false;
+        }
+    }
+    free > 0
+}
