@@ -157,9 +157,7 @@ impl ClusterLane {
             }
             Subject::Namespace(_) => {
                 part.namespaces.iter().try_for_each(|namespace| self.own(&namespace.name))?;
-                let namespaces = Api::<Namespace>::all(self.client());
-                try_join_all(part.namespaces.iter().map(|one| remove::one(&namespaces, "namespace", &one.name)))
-                    .await?;
+                remove::world(&self.maker.client, &part).await?;
                 let (maker, names) = (self.maker.clone(), self.names.clone());
                 self.creating(subject, async move { maker.create(part, &names).await }).await?
             }
@@ -333,10 +331,7 @@ impl Lane for ClusterLane {
             return Ok(());
         }
         match &self.maker.given {
-            None => {
-                let names = self.world.namespaces.into_iter().map(|namespace| namespace.name);
-                remove::begin(&self.maker.client, names).await
-            }
+            None => remove::begin(&self.maker.client, &self.world).await,
             Some(given) => given.begin_removal(&self.maker.client, &self.names.run).await,
         }
     }

@@ -2,10 +2,12 @@
 
 use super::errors::{advised, failed, patiently, refused, watch_problem};
 use super::names::{EXPIRES, RUN, selector_of};
+use crate::core::model::world::{Namespace as ProbeNamespace, World};
 use crate::target::TargetError;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::conditions::is_deleted;
@@ -117,15 +119,37 @@ pub(super) fn cleanup(run: &str) -> String {
     format!("`papertiger cleanup --run {run}`")
 }
 
-/// Deletes the namespaces of one lane, without waiting: the end of the run waits for all.
-pub(super) async fn begin(client: &Client, names: impl IntoIterator<Item = String>) -> Result<(), TargetError> {
+/// Deletes the namespaces of a world, without waiting, and its pods: left to itself, Kubernetes lets five seconds pass before
+/// it begins with what a deleted namespace holds. In a namespace that is being deleted nobody makes a pod again.
+pub(super) async fn begin(client: &Client, world: &World) -> Result<(), TargetError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    futures_util::stream::iter(names.into_iter().map(Ok))
-        .try_for_each_concurrent(None, |name| {
-            let namespaces = namespaces.clone();
-            async move { delete(&namespaces, "namespace", &name).await }
-        })
-        .await
+    let of_namespace = |namespace: &ProbeNamespace| {
+        let (namespaces, name) = (namespaces.clone(), namespace.name.clone());
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &name);
+        let held: Vec<String> =
+            world.pods.iter().filter(|pod| pod.id.namespace == namespace.id).map(|pod| pod.name.clone()).collect();
+        async move {
+            delete(&namespaces, "namespace", &name).await?;
+            try_join_all(held.iter().map(|pod| delete(&pods, "pod", pod))).await.map(drop)
+        }
+    };
+    try_join_all(world.namespaces.iter().map(of_namespace)).await.map(drop)
+}
+
+/// Deletes the namespaces of a world and waits until they have gone.
+pub(super) async fn world(client: &Client, world: &World) -> Result<(), TargetError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let uid = |name: String| {
+        let namespaces = namespaces.clone();
+        async move {
+            let object = patiently(|| namespaces.get(&name)).await;
+            let object = object.map_err(|error| refused(format!("deleting the namespace {name}"), &error))?;
+            Ok((name, object.uid().unwrap_or_default()))
+        }
+    };
+    let objects = try_join_all(world.namespaces.iter().map(|namespace| uid(namespace.name.clone()))).await?;
+    begin(client, world).await?;
+    try_join_all(objects.iter().map(|(name, uid)| gone(&namespaces, "namespace", name, uid))).await.map(drop)
 }
 
 /// Deletes one object of a kind, and waits until it has gone.
