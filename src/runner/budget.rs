@@ -268,7 +268,7 @@ fn nodes<'a>(world: &'a World, cell: &'a Cell) -> impl Iterator<Item = &'a str> 
 
 /// The node that keeps an entry for an attempt of this cell that was stopped. What is dropped on the way is remembered where
 /// it had already left: on the sender's node, when it is not the receiver's too.
-fn keeps_stopped<'a>(world: &'a World, cell: &'a Cell) -> Option<&'a str> {
+pub(super) fn keeps_stopped<'a>(world: &'a World, cell: &'a Cell) -> Option<&'a str> {
     let from = world.node_of(&cell.flow.from);
     from.filter(|_| world.node_of(&cell.flow.to) != from)
 }

@@ -1,6 +1,6 @@
 //! The canary: a case whose policies stay in force, calmly watched, while the other lanes work.
 
-use super::budget::{LongestPause, Tries};
+use super::budget::{LongestPause, Tries, keeps_stopped};
 use super::phase::wire_ms;
 use super::settings::ATTEMPT_DEADLINE;
 use super::standing::RELAPSE;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// From one attempt to the next on what is blocked, at least. Flows take turns, so that together they look much closer.
 const BLOCKED_PACE: Duration = Duration::from_secs(2);
+
+/// The same where no node remembers it, because both ends stand on it.
+const FORGOTTEN_PACE: Duration = Duration::from_millis(500);
 
 /// From one attempt to the next when something is not as it was.
 const SURPRISE_PACE_MS: u32 = 250;
@@ -43,8 +46,9 @@ impl Watch {
         Self { tracking, pause: LongestPause { through, denied, ..pause } }
     }
 
-    pub(super) fn pace(self, cell: &Cell) -> Pace {
+    pub(super) fn pace(self, world: &World, cell: &Cell) -> Pace {
         let LongestPause { through, denied, overblocked } = self.pause;
+        let denied = if keeps_stopped(world, cell).is_some() { denied } else { FORGOTTEN_PACE };
         let (through_max_ms, denied_ms) = (wire_ms(through), wire_ms(denied));
         // How long a surprise lasts is worth knowing.
         let (through_ms, blocked_ms, blocked_max_ms) = match cell.expected {

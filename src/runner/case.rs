@@ -27,7 +27,7 @@ use tokio::time::Instant;
 const FURTHER_BASELINES: usize = 3;
 
 /// How many attempts a blocked flow usually makes until every other flow has held too, and what is in flight then.
-const AFTER_HOLD: u32 = 6;
+const AFTER_HOLD: u32 = 4;
 
 /// Why a case could not be finished. Its lane is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -319,7 +319,7 @@ impl<L: Lane> Work<'_, L> {
         let least = self.agents.clock.at(accepted_us) + shared.settings.canary;
         let over = || shared.is_quiet() && Instant::now() >= least;
         shared.rest();
-        let outcome = self.agents.hold(world, &mut held, |cell| watch.pace(cell), over).await;
+        let outcome = self.agents.hold(world, &mut held, |cell| watch.pace(world, cell), over).await;
         shared.resume();
         shared.budget.expire(taken).await;
         canary::append(cells, held);
@@ -486,11 +486,13 @@ async fn room(
 
 /// What a phase will usually try on a flow.
 fn tries(goal: Goal, cell: &Cell, settings: &Settings) -> Tries {
-    let stopped = match (goal, cell.expected) {
+    match (goal, cell.expected) {
         (Goal::Step | Goal::Timed | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
-            settings.hold_attempts + AFTER_HOLD
+            Tries { through: 1, stopped: settings.hold_attempts + AFTER_HOLD }
         }
-        (Goal::Step | Goal::Timed | Goal::Alone, Answer::Allow) | (Goal::Baseline | Goal::Removal, _) => 0,
-    };
-    Tries { through: 2, stopped }
+        (Goal::Baseline, _) | (Goal::Step | Goal::Timed | Goal::Alone, Answer::Allow) => {
+            Tries { through: 2, stopped: 0 }
+        }
+        (Goal::Removal, _) => Tries { through: 1, stopped: 0 },
+    }
 }

@@ -72,10 +72,10 @@ impl Shared {
     ) -> Self {
         // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
         // the answer goes last, so that nobody waits for it. What takes longest is not left for the end: worlds of many nodes,
-        // and starts.
+        // starts, and namespaces.
         tasks.sort_by_key(|task| {
             let case = task.batch.first();
-            (!case.canary, !settles(case), case.requires.is_some(), !case.every_node, !case.watches_starts())
+            (!case.canary, !settles(case), case.requires.is_some(), !case.every_node, !case.is_slow())
         });
         let cases = || tasks.iter().flat_map(Task::cases);
         let open = cases().any(settles);
@@ -91,7 +91,7 @@ impl Shared {
             budget,
             turns: Turns::default(),
             events,
-            queue: Mutex::new(Queue { tasks: tasks.into(), lanes: 0 }),
+            queue: Mutex::new(Queue { tasks: tasks.into(), lanes: 0, under_way: 0 }),
             assumptions,
             intruded: Mutex::default(),
             patience,
@@ -207,25 +207,29 @@ impl Shared {
         }
     }
 
-    /// The next batch for a lane whose pods stand like this.
-    fn next(&self, stand: &Stand) -> Option<Batch> {
-        let tasks = &mut self.queue().tasks;
-        let place = tasks.iter().position(|task| task.stand == *stand)?;
-        tasks.remove(place).map(|task| task.batch)
+    /// The next task for a lane whose pods stand like this.
+    fn next(&self, stand: &Stand) -> Option<Task> {
+        let mut queue = self.queue();
+        let place = queue.tasks.iter().position(|task| task.stand == *stand)?;
+        queue.take(place)
     }
 
-    /// The next case, for a lane that is yet to be opened, which takes as long as so many cases. None where the lanes that are
+    /// The next task, for a lane that is yet to be opened, which takes as long as so many steps. None where the lanes that are
     /// at work will sooner be done with all of them.
     fn claim(&self, opening: usize) -> Option<Task> {
         let mut queue = self.queue();
-        let first = queue.tasks.front()?;
-        if first.is_of_any_lane() {
+        if queue.tasks.front()?.is_of_any_lane() {
             if !queue.is_worth_a_lane(opening) {
                 return None;
             }
             queue.lanes += 1;
         }
-        queue.tasks.pop_front()
+        queue.take(0)
+    }
+
+    /// A lane has done with a task.
+    fn finish(&self, task: &Task) {
+        self.queue().under_way -= task.steps();
     }
 
     /// A lane that was opened for a task does nothing any more.
@@ -273,20 +277,28 @@ fn settles(case: &Case) -> bool {
 #[derive(Debug)]
 struct Queue {
     tasks: VecDeque<Task>,
-    /// The lanes at work, or being opened, that take one case after the other.
+    /// The lanes at work, or being opened, that take one task after the other.
     lanes: usize,
+    /// The steps of the tasks that they have taken and not done with.
+    under_way: usize,
 }
 
 impl Queue {
-    /// Whether one more lane would still get a few cases when it is open, `opening` cases from now.
+    fn take(&mut self, place: usize) -> Option<Task> {
+        let task = self.tasks.remove(place)?;
+        self.under_way += task.steps();
+        Some(task)
+    }
+
+    /// Whether one more lane would still get a few steps when it is open, `opening` steps from now.
     fn is_worth_a_lane(&self, opening: usize) -> bool {
-        let waiting = self.tasks.iter().filter(|task| task.is_of_any_lane()).count();
-        let left = waiting.saturating_sub(opening * self.lanes);
-        self.lanes == 0 || opening == 0 || left > WORTH_OPENING * (self.lanes + 1)
+        let waiting: usize = self.tasks.iter().map(Task::steps).sum();
+        let left = (waiting + self.under_way).saturating_sub(opening * self.lanes);
+        self.lanes == 0 || opening == 0 || left >= WORTH_OPENING * (self.lanes + 1)
     }
 }
 
-/// So many cases a lane must have before it, to be opened beside others.
+/// So many steps a lane must have before it, to be opened beside others.
 const WORTH_OPENING: usize = 2;
 
 /// Cases, and where the pods stand that run them.
@@ -331,6 +343,11 @@ impl Task {
         self.batch.members.iter().map(|member| &member.case)
     }
 
+    /// How many steps a lane takes for it that takes others too; a lane of its own does not matter to them.
+    fn steps(&self) -> usize {
+        if self.is_of_any_lane() { self.batch.steps() } else { 0 }
+    }
+
     /// Whether a lane takes it beside others of its kind. The canary has a lane of its own, and worlds of many nodes are others.
     fn is_of_any_lane(&self) -> bool {
         !self.batch.first().canary && self.stand == Stand::Spread
@@ -341,9 +358,8 @@ impl Task {
 /// other case needs them.
 pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Result<(), LaneError> {
     while let Some(task) = shared.claim(T::OPENING) {
-        let was_of_any_lane = task.is_of_any_lane();
-        let Task { batch, stand } = task;
-        let mut claimed = Some(batch);
+        let (was_of_any_lane, stand) = (task.is_of_any_lane(), task.stand.clone());
+        let mut claimed = Some(task);
         let names = shared.names();
         let number = names.lane;
         let suffix = names.suffix();
@@ -351,12 +367,13 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
         let mut agents = Agents::meet(&lane.dial(), lane.world(), suffix, &shared).await?;
         shared.emit(Event::LaneOpened { lane: number });
         let spoiled = loop {
-            let Some(batch) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
-            let finished = match without_obstacles(&batch, &shared, &lane, &agents) {
+            let Some(task) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
+            let finished = match without_obstacles(&task.batch, &shared, &lane, &agents) {
                 Some(batch) => run_batch(&shared, &mut lane, &mut agents, number, &batch).await,
                 None => Finished { clean: true, assumptions: None },
             };
-            let first = batch.first();
+            shared.finish(&task);
+            let first = task.batch.first();
             if first.canary {
                 shared.release();
             }
@@ -440,23 +457,25 @@ mod tests {
     use crate::core::catalogue::Catalogue;
 
     #[test]
-    fn a_lane_is_opened_where_some_cases_will_be_left_for_it() {
+    fn a_lane_is_opened_where_some_steps_will_be_left_for_it() {
         let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
         let some = |id: &str, count| tasks(vec![case(id); count], 2);
-        // Opening, cases that wait, lanes at work, whether one more is worth it.
-        for (opening, waiting, lanes, worth) in [
-            (4, 1, 0, true),
-            (4, 1, 1, false),
-            (4, 8, 1, false),
-            (4, 9, 1, true),
-            (4, 14, 2, false),
-            (4, 15, 2, true),
-            (0, 1, 7, true),
+        // Opening, steps that wait, steps under way, lanes at work, whether one more is worth it.
+        for (opening, waiting, under_way, lanes, worth) in [
+            (2, 1, 0, 0, true),
+            (2, 1, 1, 1, false),
+            (2, 4, 1, 1, false),
+            (2, 5, 1, 1, true),
+            (2, 3, 3, 1, true),
+            (2, 7, 2, 2, false),
+            (2, 8, 2, 2, true),
+            (0, 1, 0, 7, true),
         ] {
             // Those that have lanes of their own are no reason for another.
             let tasks = [some("default-deny-both", waiting), some("every-node", 1), some("canary", 1)].concat();
-            let queue = Queue { tasks: tasks.into(), lanes };
-            assert_eq!(queue.is_worth_a_lane(opening), worth, "{waiting} cases wait for {lanes} lanes");
+            let queue = Queue { tasks: tasks.into(), lanes, under_way };
+            let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
+            assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");
         }
     }
 }

@@ -453,7 +453,7 @@ pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Dur
     // The attempts that a denial takes fill the hold; more would prove nothing more.
     let denied = BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1));
     let (through, through_max) = match (goal, cell.expected) {
-        (Goal::Timed, _) => (CLOSE_PACE, longest.through),
+        (Goal::Timed, Answer::Deny | Answer::Undefined(_)) => (CLOSE_PACE, longest.through),
         // How many attempts get lost is part of the answer, so that there must be some, however long they have.
         (Goal::Baseline, _) => (2 * brisk, patience / 10),
         // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
@@ -462,7 +462,7 @@ pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Dur
         // After a removal what is open has shown all it had to, and waits for what is not.
         (Goal::Removal, _) => (longest.through, longest.through),
         // One success now and one before a hold of a second is over, early enough to see it fail.
-        (Goal::Step, Answer::Allow) | (Goal::Alone, _) => (9 * brisk, longest.through.max(9 * brisk)),
+        (Goal::Step | Goal::Timed, Answer::Allow) | (Goal::Alone, _) => (9 * brisk, longest.through.max(9 * brisk)),
     };
     let (blocked, blocked_max) = match (goal, cell.expected) {
         (Goal::Baseline, _) => (OPEN_PACE, patience / 10),
@@ -482,7 +482,10 @@ pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Dur
         },
         blocked_max_ms: wire_ms(blocked_max),
         through_ms: wire_ms(through),
-        through_attempts: if goal == Goal::Timed { CLOSE_ATTEMPTS } else { 1 },
+        through_attempts: match (goal, cell.expected) {
+            (Goal::Timed, Answer::Deny | Answer::Undefined(_)) => CLOSE_ATTEMPTS,
+            (Goal::Timed, Answer::Allow) | (Goal::Baseline | Goal::Step | Goal::Removal | Goal::Alone, _) => 1,
+        },
         through_max_ms: wire_ms(through_max),
     }
 }

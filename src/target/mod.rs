@@ -25,7 +25,7 @@ pub trait Target: Send + Sync + 'static {
     /// A lane of this target.
     type Lane: Lane;
 
-    /// About as many cases another lane could do while one is opened.
+    /// About as many steps another lane could take while one is opened.
     const OPENING: usize = 0;
 
     /// What reports call it: `lab`, `sim`, `cluster`.

@@ -48,6 +48,11 @@ impl Batch {
         &self.members[0].case
     }
 
+    /// How many steps it takes.
+    pub fn steps(&self) -> usize {
+        self.members.iter().map(|member| member.case.steps.len()).max().unwrap_or_default()
+    }
+
     /// What each member does, in the names and addresses of `world`, which was made with `suffix`.
     pub fn instances(&self, world: &World, suffix: &str) -> Vec<Instance> {
         self.members.iter().map(|member| member.case.instantiate_at(&member.seat, world, suffix)).collect()

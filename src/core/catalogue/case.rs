@@ -54,6 +54,13 @@ impl Case {
         self.masked.iter().find(|masked| masked.is_about(id))
     }
 
+    /// Whether it takes longer than its steps need elsewhere: it watches starts, or makes a namespace again.
+    pub fn is_slow(&self) -> bool {
+        let makes_a_namespace =
+            |step: &Step| matches!(step.action, Action::Recreate { subject: Subject::Namespace(_), .. });
+        self.watches_starts() || self.steps.iter().any(makes_a_namespace)
+    }
+
     /// Whether it watches pods from their first instruction on.
     pub fn watches_starts(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Recreate { starts: 1.., .. }))

@@ -159,7 +159,8 @@ struct Answers {
 impl Answers {
     fn of(experiment: &Experiment, candidates: &[Flow]) -> Self {
         let faithful = Reading::faithful(experiment);
-        Self { right: table(experiment, &faithful, candidates) }
+        let of_phase = |phase: usize| candidates.iter().map(|flow| faithful.answer(phase, flow)).collect();
+        Self { right: (0..experiment.phases().len()).map(of_phase).collect() }
     }
 
     /// What a flow costs the nodes, as a multiple of the least: what is tried on it fills their connection tracking, on each
@@ -181,12 +182,6 @@ impl Answers {
     }
 }
 
-fn table(experiment: &Experiment, reading: &Reading, candidates: &[Flow]) -> Vec<Vec<Answer>> {
-    (0..experiment.phases().len())
-        .map(|phase| candidates.iter().map(|flow| reading.answer(phase, flow)).collect())
-        .collect()
-}
-
 /// Whether two answers cannot both be right.
 pub(crate) fn differ(one: Answer, other: Answer) -> bool {
     matches!((one, other), (Answer::Allow, Answer::Deny) | (Answer::Deny, Answer::Allow))
@@ -204,12 +199,17 @@ fn property_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answer
 
 /// Any two faults that differ need a flow that tells them apart, in one of the cases whose share they are.
 fn discrimination_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
-    let tables: Vec<(Fault, Vec<Vec<Answer>>)> = Fault::ALL
-        .into_iter()
-        .filter_map(|fault| Some((fault, experiment.reading(fault, Reach::Everywhere)?)))
-        .map(|(fault, reading)| (fault, table(experiment, &reading, candidates)))
-        .filter(|(_, table)| *table != answers.right)
-        .collect();
+    let faithful = Reading::faithful(experiment);
+    let of_fault = |fault: Fault| {
+        let reading = experiment.reading(fault, Reach::Everywhere)?;
+        let of_phase = |phase: usize| match reading.can_differ(&faithful, phase) {
+            true => candidates.iter().map(|flow| reading.answer(phase, flow)).collect(),
+            false => answers.right[phase].clone(),
+        };
+        let table: Vec<Vec<Answer>> = (0..answers.right.len()).map(of_phase).collect();
+        (table != answers.right).then_some((fault, table))
+    };
+    let tables: Vec<(Fault, Vec<Vec<Answer>>)> = Fault::ALL.into_iter().filter_map(of_fault).collect();
     for (index, (one, of_one)) in tables.iter().enumerate() {
         let others = tables[index + 1..].iter().filter(|(other, _)| experiment.share.tells(*one, *other));
         for (_, of_other) in others {

@@ -201,6 +201,12 @@ impl Reading {
         }
     }
 
+    /// Whether it can say something else of a phase than `other`, which goes by every policy.
+    pub(super) fn can_differ(&self, other: &Self, phase: usize) -> bool {
+        let (state, others) = (&self.states[phase], &other.states[phase]);
+        state != others || !matches!(self.selection, Selection::All) && !state.policies.is_empty()
+    }
+
     /// What one side alone says of `flow`: the sender's for egress, the receiver's for ingress.
     pub fn side(&self, phase: usize, flow: &Flow, direction: Direction) -> Answer {
         let State { policies, world } = &self.states[phase];

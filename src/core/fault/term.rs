@@ -2,6 +2,7 @@
 
 use crate::core::catalogue::Seat;
 use crate::core::model::change::{Change, PolicyName};
+use crate::core::model::flow::{Endpoint, Flow};
 use crate::core::model::policy::{Direction, Peer, Policy, PortRef};
 use std::fmt;
 
@@ -123,6 +124,18 @@ impl Term {
         match &self.place {
             Place::Policy { part: Part::Isolation(direction) | Part::Rule { direction, .. }, .. } => Some(*direction),
             Place::Policy { part: Part::Target, .. } | Place::Change { .. } | Place::Removal => None,
+        }
+    }
+
+    /// Whether ignoring it can matter to a flow, as far as that can be told by the flow's ends: a policy decides on the pods of
+    /// its own namespace.
+    pub(super) fn can_touch(&self, flow: &Flow) -> bool {
+        let Place::Policy { policy, .. } = &self.place else { return true };
+        let inside = |end: &Endpoint| end.pod().is_some_and(|pod| pod.namespace == policy.namespace);
+        match self.direction() {
+            Some(Direction::Ingress) => inside(&flow.to),
+            Some(Direction::Egress) => inside(&flow.from),
+            None => inside(&flow.to) || inside(&flow.from),
         }
     }
 

@@ -240,7 +240,7 @@ impl Target for ClusterTarget {
     type Lane = ClusterLane;
 
     // Its pods take some seconds to start, and each of them takes from what the nodes have for the others.
-    const OPENING: usize = 4;
+    const OPENING: usize = 2;
 
     fn kind(&self) -> &'static str {
         "cluster"

@@ -2,8 +2,8 @@
 
 use super::cover::Needs;
 use super::pair::by_pair;
-use super::{Answers, candidates, differ, table};
-use crate::core::fault::reading::Reach;
+use super::{Answers, candidates, differ};
+use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{ChangeKind, Experiment, Fault, Place, Term};
 use crate::core::model::flow::{Endpoint, Family, Flow, Path};
 use crate::core::model::policy::Direction;
@@ -75,19 +75,23 @@ pub(super) struct Shown {
 
 /// Every way of ignoring each term.
 pub(super) fn shown(experiment: &Experiment, candidates: &[Flow], answers: &Answers) -> Vec<Shown> {
-    let denied = Denied::of(candidates, answers);
+    let (denied, faithful) = (Denied::of(candidates, answers), Reading::faithful(experiment));
     let mut ways = Vec::new();
     for term in experiment.terms() {
         let beside = Beside::of(&term);
         for fault in Fault::ALL {
             let Some(reading) = experiment.reading(fault, Reach::Term(&term)) else { continue };
-            let ignored = table(experiment, &reading, candidates);
+            let phases: Vec<usize> =
+                (0..answers.right.len()).filter(|phase| reading.can_differ(&faithful, *phase)).collect();
             let mut way = Shown { term: term.clone(), fault, flows: Vec::new(), proofs: Vec::new() };
-            for (flow, of) in candidates.iter().enumerate() {
-                let differs = |phase: &usize| differ(answers.right[*phase][flow], ignored[*phase][flow]);
+            for (flow, of) in candidates.iter().enumerate().filter(|(_, flow)| term.can_touch(flow)) {
                 let mut shows = false;
-                for phase in (0..ignored.len()).filter(differs) {
-                    if answers.right[phase][flow] == Answer::Deny {
+                for phase in phases.iter().copied() {
+                    let right = answers.right[phase][flow];
+                    if !differ(right, reading.answer(phase, of)) {
+                        continue;
+                    }
+                    if right == Answer::Deny {
                         shows = true;
                     } else if denied.beside(beside, phase, flow, of) {
                         shows = true;
