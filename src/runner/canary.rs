@@ -13,10 +13,11 @@ use crate::core::wire::Pace;
 use crate::target::Tracking;
 use std::time::Duration;
 
-/// From one attempt to the next on what is blocked, at least. Flows take turns, so that together they look much closer.
-const BLOCKED_PACE: Duration = Duration::from_secs(2);
+/// From one attempt to the next on what is blocked between nodes, at least: the sender's remembers each for minutes.
+const BLOCKED_PACE: Duration = Duration::from_secs(4);
 
-/// The same where no node remembers it, because both ends stand on it.
+/// The same where no node remembers it, because both ends stand on it. Flows take turns, so that together they look much
+/// closer.
 const FORGOTTEN_PACE: Duration = Duration::from_millis(500);
 
 /// From one attempt to the next when something is not as it was.

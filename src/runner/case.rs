@@ -85,6 +85,8 @@ impl Running<'_> {
 
 /// What came of a phase's change.
 struct Probed {
+    /// When that began: pods that are made again come first.
+    began_us: u64,
     requested_us: u64,
     accepted_us: u64,
     /// The pods that it made again.
@@ -201,14 +203,15 @@ impl<L: Lane> Work<'_, L> {
         let (goal, settings) = (self.goal(phase), &self.shared.settings);
         let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
-        let Probed { requested_us, accepted_us, pods, mut observed } = match self.probe(phase, &mut cells).await {
-            Ok(probed) => probed,
-            Err(error) => {
-                // What it has left in connection tracking is unknown.
-                self.shared.budget.expire(taken).await;
-                return Err(error);
-            }
-        };
+        let Probed { began_us, requested_us, accepted_us, pods, mut observed } =
+            match self.probe(phase, &mut cells).await {
+                Ok(probed) => probed,
+                Err(error) => {
+                    // What it has left in connection tracking is unknown.
+                    self.shared.budget.expire(taken).await;
+                    return Err(error);
+                }
+            };
         self.shared.budget.settle(taken, &self.world, &cells).await;
         drop(turn);
         if self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1) {
@@ -244,7 +247,7 @@ impl<L: Lane> Work<'_, L> {
             if !self.members[place].has(phase) {
                 continue;
             }
-            let ended = self.of_member(place, &ended, observed.looked_us);
+            let ended = self.of_member(place, &ended, began_us, observed.looked_us);
             self.shared.emit(Event::PhaseEnded(Box::new(ended.clone())));
             self.members[place].ended.push(ended);
         }
@@ -276,9 +279,12 @@ impl<L: Lane> Work<'_, L> {
     }
 
     /// What a phase was for one member of the batch. It may be right in the midst of others that are not.
-    fn of_member(&self, place: usize, ended: &PhaseEnded, looked_us: u64) -> PhaseEnded {
+    fn of_member(&self, place: usize, ended: &PhaseEnded, began_us: u64, looked_us: u64) -> PhaseEnded {
         let member = &self.members[place];
         let mut of_member = PhaseEnded { case: member.case.id.clone(), ..ended.clone() };
+        if matches!(member.experiment.change(ended.phase), Some(Change::Recreate { .. })) {
+            of_member.requested_us = began_us;
+        }
         if self.members.len() == 1 {
             return of_member;
         }
@@ -329,10 +335,16 @@ impl<L: Lane> Work<'_, L> {
     /// Makes the phase's change and probes until enough was seen.
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
         let clock = self.agents.clock;
-        let requested_us = clock.now_us();
+        let began_us = clock.now_us();
         let mut pods = Vec::new();
-        for change in self.changes(phase) {
+        let (making, others): (Vec<Change>, Vec<Change>) =
+            self.changes(phase).into_iter().partition(|change| matches!(change, Change::Recreate { .. }));
+        for change in making {
             pods.extend(self.change(&change).await?);
+        }
+        let requested_us = clock.now_us();
+        for change in others {
+            self.change(&change).await?;
         }
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
@@ -342,7 +354,7 @@ impl<L: Lane> Work<'_, L> {
             .agents
             .observe(&self.world, cells, &baseline, goal, &shared.settings, accepted_us, on_progress)
             .await?;
-        Ok(Probed { requested_us, accepted_us, pods, observed })
+        Ok(Probed { began_us, requested_us, accepted_us, pods, observed })
     }
 
     /// All that changes when a phase begins.

@@ -91,7 +91,7 @@ impl Shared {
             budget,
             turns: Turns::default(),
             events,
-            queue: Mutex::new(Queue { tasks: tasks.into(), lanes: 0, under_way: 0 }),
+            queue: Mutex::new(Queue { tasks: tasks.into(), lanes: 0, under_way: 0, making: 0 }),
             assumptions,
             intruded: Mutex::default(),
             patience,
@@ -209,9 +209,7 @@ impl Shared {
 
     /// The next task for a lane whose pods stand like this.
     fn next(&self, stand: &Stand) -> Option<Task> {
-        let mut queue = self.queue();
-        let place = queue.tasks.iter().position(|task| task.stand == *stand)?;
-        queue.take(place)
+        self.queue().take(|task| task.stand == *stand)
     }
 
     /// The next task, for a lane that is yet to be opened, which takes as long as so many steps. None where the lanes that are
@@ -223,13 +221,16 @@ impl Shared {
                 return None;
             }
             queue.lanes += 1;
+            return queue.take(Task::is_of_any_lane);
         }
-        queue.take(0)
+        queue.take(|_| true)
     }
 
     /// A lane has done with a task.
     fn finish(&self, task: &Task) {
-        self.queue().under_way -= task.steps();
+        let mut queue = self.queue();
+        queue.under_way -= task.steps();
+        queue.making -= usize::from(task.makes_pods());
     }
 
     /// A lane that was opened for a task does nothing any more.
@@ -281,12 +282,19 @@ struct Queue {
     lanes: usize,
     /// The steps of the tasks that they have taken and not done with.
     under_way: usize,
+    /// How many of these make pods again.
+    making: usize,
 }
 
 impl Queue {
-    fn take(&mut self, place: usize) -> Option<Task> {
+    /// The next task of those that fit. Others come before those that make pods, while enough do so.
+    fn take(&mut self, fits: impl Fn(&Task) -> bool) -> Option<Task> {
+        let free = self.making < MAKING;
+        let is_next = |task: &Task| fits(task) && (free || !task.makes_pods());
+        let place = self.tasks.iter().position(is_next).or_else(|| self.tasks.iter().position(fits))?;
         let task = self.tasks.remove(place)?;
         self.under_way += task.steps();
+        self.making += usize::from(task.makes_pods());
         Some(task)
     }
 
@@ -300,6 +308,9 @@ impl Queue {
 
 /// So many steps a lane must have before it, to be opened beside others.
 const WORTH_OPENING: usize = 2;
+
+/// So many lanes may make pods again at once: pods start no sooner for being many.
+const MAKING: usize = 2;
 
 /// Cases, and where the pods stand that run them.
 #[derive(Clone, Debug)]
@@ -346,6 +357,10 @@ impl Task {
     /// How many steps a lane takes for it that takes others too; a lane of its own does not matter to them.
     fn steps(&self) -> usize {
         if self.is_of_any_lane() { self.batch.steps() } else { 0 }
+    }
+
+    fn makes_pods(&self) -> bool {
+        self.cases().any(Case::makes_pods)
     }
 
     /// Whether a lane takes it beside others of its kind. The canary has a lane of its own, and worlds of many nodes are others.
@@ -473,9 +488,19 @@ mod tests {
         ] {
             // Those that have lanes of their own are no reason for another.
             let tasks = [some("default-deny-both", waiting), some("every-node", 1), some("canary", 1)].concat();
-            let queue = Queue { tasks: tasks.into(), lanes, under_way };
+            let queue = Queue { tasks: tasks.into(), lanes, under_way, making: 0 };
             let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");
         }
+    }
+
+    #[test]
+    fn not_all_lanes_make_pods_at_once() {
+        let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
+        let mut waiting: Vec<Task> = tasks(vec![case("bare-pods-are-isolated"); 3], 2);
+        waiting.extend(tasks(vec![case("default-deny-both")], 2));
+        let mut queue = Queue { tasks: waiting.into(), lanes: 4, under_way: 0, making: 0 };
+        let taken = std::iter::from_fn(|| queue.take(|_| true)).map(|task| task.makes_pods()).collect::<Vec<_>>();
+        assert_eq!(taken, [true, true, false, true], "nothing waits where nothing else is left");
     }
 }

@@ -54,6 +54,11 @@ impl Case {
         self.masked.iter().find(|masked| masked.is_about(id))
     }
 
+    /// Whether it makes pods again.
+    pub fn makes_pods(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Recreate { .. }))
+    }
+
     /// Whether it takes longer than its steps need elsewhere: it watches starts, or makes a namespace again.
     pub fn is_slow(&self) -> bool {
         let makes_a_namespace =

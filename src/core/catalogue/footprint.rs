@@ -8,7 +8,7 @@ use super::template::selectors;
 use super::words::Property;
 use crate::core::fault::plan::{Ends, shown_between};
 use crate::core::model::change::{Change, PolicyName, Subject};
-use crate::core::model::flow::{PodId, Protocol};
+use crate::core::model::flow::{Endpoint, PodId, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef};
 use crate::core::model::state::State;
 use crate::core::oracle::{Assumptions, selects};
@@ -40,27 +40,36 @@ struct Kind {
     requires: Option<Property>,
 }
 
-/// The pods that policies isolate in each direction, in any step.
+/// The pods that a case has for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Guarded {
+    /// Those that its policies isolate for ingress, in any step.
     ingress: BTreeSet<PodId>,
+    /// The same for egress.
     egress: BTreeSet<PodId>,
+    /// Those that it makes again.
+    remade: BTreeSet<PodId>,
 }
 
 impl Footprint {
-    /// `None` of a case that takes place alone: it makes pods again, it stays, it is timed, or what it needs is not known.
+    /// `None` of a case that takes place alone: it stays, it is timed, it makes more again than a pod as it was, or what it needs
+    /// is not known.
     pub(super) fn of(case: &Case) -> Option<Self> {
         if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
             return None;
         }
         let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
         let mut changed: BTreeSet<String> = case.labels.values().flat_map(|labels| labels.keys().cloned()).collect();
+        let mut remade = BTreeSet::new();
         for step in &case.steps {
             match &step.action {
                 Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => {}
                 Action::Relabel { subject, add, remove } => {
                     relabelled.insert(subject.clone());
                     changed.extend(add.keys().chain(remove).cloned());
+                }
+                Action::Recreate { subject: Subject::Pod(pod), starts: 0, bare: false } => {
+                    remade.insert(pod.clone());
                 }
                 Action::Recreate { .. } => return None,
             }
@@ -78,7 +87,7 @@ impl Footprint {
             };
             states.iter().flat_map(of_state).collect()
         };
-        let guarded = Guarded { ingress: guarded(Direction::Ingress), egress: guarded(Direction::Egress) };
+        let guarded = Guarded { ingress: guarded(Direction::Ingress), egress: guarded(Direction::Egress), remade };
         let used =
             policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
         let movable = !policies.iter().any(|policy| is_bound(policy));
@@ -90,20 +99,20 @@ impl Footprint {
 }
 
 impl Guarded {
-    /// What is guarded where a case takes place.
+    /// The pods where a case takes place.
     fn at(&self, seat: &Seat) -> Self {
         let at = |pods: &BTreeSet<PodId>| pods.iter().map(|pod| seat.pod(pod)).collect();
-        Self { ingress: at(&self.ingress), egress: at(&self.egress) }
+        Self { ingress: at(&self.ingress), egress: at(&self.egress), remade: at(&self.remade) }
     }
 
     fn pods(&self) -> BTreeSet<&PodId> {
-        self.ingress.union(&self.egress).collect()
+        self.ingress.iter().chain(&self.egress).chain(&self.remade).collect()
     }
 
     /// Whether what happens between these two does not depend on it.
     fn leaves(&self, (from, to): &Ends) -> bool {
-        let free = |pods: &BTreeSet<PodId>, end: Option<&PodId>| end.is_none_or(|pod| !pods.contains(pod));
-        free(&self.egress, from.pod()) && free(&self.ingress, to.pod())
+        let free = |pods: &BTreeSet<PodId>, end: &Endpoint| end.pod().is_none_or(|pod| !pods.contains(pod));
+        free(&self.egress, from) && free(&self.ingress, to) && free(&self.remade, from) && free(&self.remade, to)
     }
 }
 

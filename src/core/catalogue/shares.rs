@@ -21,12 +21,14 @@ pub(super) fn shares(cases: &[Case]) -> BTreeMap<String, Share> {
         let ids = group.into_iter().map(|case| case.id.clone());
         ids.zip(plan::shares(&able)).collect::<Vec<_>>()
     };
-    groups.into_values().flat_map(of_group).collect()
+    let observing = cases.iter().filter(|case| case.property.is_some());
+    let observing = observing.map(|case| (case.id.clone(), Share::LEAST));
+    groups.into_values().flat_map(of_group).chain(observing).collect()
 }
 
 impl Case {
-    /// Whether it leaves something to others. What stays to the last and what concerns each node does not, nor does what is
-    /// only observed.
+    /// Whether it leaves something to others that they can show as well. What stays to the last and what concerns each node does
+    /// not; of what is only observed nobody counts the terms.
     fn shares(&self) -> bool {
         !self.canary && !self.every_node && self.property.is_none()
     }

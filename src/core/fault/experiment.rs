@@ -7,7 +7,7 @@ use super::term::{Place, Term, terms};
 use crate::core::catalogue::{Property, Seat};
 use crate::core::event::Phase;
 use crate::core::model::change::Change;
-use crate::core::model::flow::PodId;
+use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
@@ -84,6 +84,15 @@ impl Experiment {
     /// What is in force in each phase.
     pub fn states(&self) -> Vec<State> {
         self.replay(Vec::new(), |_, _, _| true)
+    }
+
+    /// Whether others make a pod again beside it. What happens to that one is theirs to see.
+    pub(super) fn is_remade_beside(&self, endpoint: &Endpoint) -> bool {
+        let makes = |change: &Change| match change {
+            Change::Recreate { subject, .. } => endpoint.pod().is_some_and(|pod| subject.holds(pod)),
+            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => false,
+        };
+        self.beside.iter().flatten().any(makes)
     }
 
     /// Whether a term is a change that makes a pod again.

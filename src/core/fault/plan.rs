@@ -58,6 +58,7 @@ fn choose_beside(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) ->
 fn choose_in_world(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) -> Vec<Flow> {
     let mut candidates = candidates(&experiment.world);
     candidates.extend(observed(experiment, &candidates));
+    candidates.retain(|flow| !experiment.is_remade_beside(&flow.from) && !experiment.is_remade_beside(&flow.to));
     let answers = Answers::of(experiment, &candidates);
     let mut needs = Needs::new(&candidates);
     let ways = shown(experiment, &candidates, &answers);

@@ -51,7 +51,7 @@ use tokio::sync::{Mutex, RwLock};
 const ASSIGNS_USERS: &str = "security.openshift.io";
 
 /// How long the pods of one lane may have the nodes to themselves.
-const HEAD_START: Duration = Duration::from_secs(5);
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// Pods that have not ended.
 const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -269,8 +269,12 @@ impl Target for ClusterTarget {
     }
 
     async fn open_lane(&self, names: LaneNames, stand: Stand) -> Result<ClusterLane, TargetError> {
-        // Where pods are slow to start for other reasons than the others beside them, waiting gains nothing.
-        let turn = tokio::time::timeout(HEAD_START, Arc::clone(&self.queue).lock_owned()).await;
+        let turn = Arc::clone(&self.queue).lock_owned().await;
+        // Where pods are slow to start for other reasons than the others beside them, waiting longer gains nothing.
+        let turn = tokio::spawn(async move {
+            tokio::time::sleep(HEAD_START).await;
+            drop(turn);
+        });
         let opening = Arc::clone(&self.gate).read_owned().await;
         let world = self.world(&names, &stand);
         if names.lane == 0 {
@@ -302,7 +306,7 @@ impl Target for ClusterTarget {
             };
             let (world, left_out) = maker.started(created, laggards, progress).await?;
             left_out.into_iter().for_each(|node| drop(alerts.send(Alert::LeftOut(node))));
-            drop(turn);
+            turn.abort();
             let shared = Arc::new(StdMutex::new(world));
             let watches = foreign::in_lane(&maker.client, &names.run, lane, &shared, &alerts).await;
             Ok(ClusterLane::new(maker, names, gate, shared, keep, watches))

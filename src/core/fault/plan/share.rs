@@ -52,6 +52,9 @@ impl Share {
     /// Every pair that there is.
     pub const WHOLE: Self = Self { taken: None };
 
+    /// As little as can be: of a case whose terms nobody counts.
+    pub const LEAST: Self = Self { taken: Some(Taken { by_way: BTreeMap::new(), rest: ON_ONE_NODE[0] }) };
+
     /// Whether it has to tell these faults apart. Each combination stands for a part of all pairs of faults.
     pub(super) fn tells(&self, one: Fault, other: Fault) -> bool {
         let part = (one as usize * Fault::ALL.len() + other as usize) % COMBINATIONS.len();
