@@ -20,7 +20,7 @@ const CANARY: Duration = Duration::from_secs(35);
 const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 
 /// More lanes than this only make each other wait: what bounds a run is the engine's convergence and the hold.
-const MOST_LANES: usize = 6;
+const MOST_LANES: usize = 5;
 
 pub(super) fn run(settings: VerifySettings) -> anyhow::Result<ExitStatus> {
     let VerifySettings { run, access, nodes, tolerate, image, pull_secret, namespaces, keep, dry_run } = settings;

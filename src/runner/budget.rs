@@ -241,7 +241,7 @@ impl LongestPause {
 
 impl Tracking {
     /// How long an attempt is remembered that got through: TCP ends by RST, a datagram has its answer.
-    fn through(self, cell: &Cell) -> Duration {
+    pub(super) fn through(self, cell: &Cell) -> Duration {
         self.sweep
             + match cell.flow.protocol {
                 Protocol::Tcp | Protocol::Sctp => self.closed,
@@ -250,7 +250,7 @@ impl Tracking {
     }
 
     /// How long an attempt is remembered that was never answered.
-    fn stopped(self, cell: &Cell) -> Duration {
+    pub(super) fn stopped(self, cell: &Cell) -> Duration {
         self.sweep
             + match cell.flow.protocol {
                 Protocol::Tcp | Protocol::Sctp => self.syn_sent,

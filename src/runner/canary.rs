@@ -13,21 +13,24 @@ use crate::core::wire::Pace;
 use crate::target::Tracking;
 use std::time::Duration;
 
-/// From one attempt to the next on what is blocked between nodes, at least: the sender's remembers each for minutes.
-const BLOCKED_PACE: Duration = Duration::from_secs(4);
+/// How many attempts the nodes may remember of a flow that is blocked between them.
+const REMEMBERED_BLOCKED: u32 = 15;
 
-/// The same where no node remembers it, because both ends stand on it. Flows take turns, so that together they look much
-/// closer.
+/// The same of one that is open.
+const REMEMBERED_OPEN: u32 = 6;
+
+/// From one attempt to the next on what is blocked where no node remembers it, because both ends stand on it. Flows take turns,
+/// so that together they look much closer.
 const FORGOTTEN_PACE: Duration = Duration::from_millis(500);
+
+/// From one attempt to the next, at least, on what gets through and must not, once that was seen again.
+const LEAK_PACE: Duration = Duration::from_secs(5);
 
 /// From one attempt to the next when something is not as it was.
 const SURPRISE_PACE_MS: u32 = 250;
 
 /// So many attempts in a row are made at that pace on what is blocked and was open.
 const SURPRISES: u32 = 20;
-
-/// From one attempt to the next on what is open, at least.
-const OPEN_PACE: Duration = Duration::from_secs(5);
 
 /// What other phases may wait where nothing is enforced, at least.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
@@ -42,13 +45,11 @@ pub(super) struct Watch {
 impl Watch {
     /// The watch over these cells beside so many lanes.
     pub(super) fn over(tracking: Tracking, world: &World, cells: &[Cell], lanes: usize) -> Self {
-        let pause = LongestPause::of(tracking, world, cells, lanes);
-        let (through, denied) = (pause.through.max(OPEN_PACE), pause.denied.max(BLOCKED_PACE));
-        Self { tracking, pause: LongestPause { through, denied, ..pause } }
+        Self { tracking, pause: LongestPause::of(tracking, world, cells, lanes) }
     }
 
     pub(super) fn pace(self, world: &World, cell: &Cell) -> Pace {
-        let LongestPause { through, denied, overblocked } = self.pause;
+        let LongestPause { through, denied, overblocked } = self.pauses(cell);
         let denied = if keeps_stopped(world, cell).is_some() { denied } else { FORGOTTEN_PACE };
         let (through_max_ms, denied_ms) = (wire_ms(through), wire_ms(denied));
         // How long a surprise lasts is worth knowing.
@@ -68,9 +69,19 @@ impl Watch {
         }
     }
 
+    /// From one attempt on a cell to the next.
+    fn pauses(self, cell: &Cell) -> LongestPause {
+        let LongestPause { through, denied, overblocked } = self.pause;
+        let through = match cell.expected {
+            Answer::Allow => through.max(self.tracking.through(cell) / REMEMBERED_OPEN),
+            Answer::Deny | Answer::Undefined(_) => through.max(LEAK_PACE),
+        };
+        LongestPause { through, denied: denied.max(self.tracking.stopped(cell) / REMEMBERED_BLOCKED), overblocked }
+    }
+
     /// How many entries of connection tracking a cell keeps alive.
     pub(super) fn tries(self, cell: &Cell) -> Tries {
-        self.pause.tries(self.tracking, cell)
+        self.pauses(cell).tries(self.tracking, cell)
     }
 }
 

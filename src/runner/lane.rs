@@ -487,7 +487,7 @@ mod tests {
             (0, 1, 0, 7, true),
         ] {
             // Those that have lanes of their own are no reason for another.
-            let tasks = [some("default-deny-both", waiting), some("every-node", 1), some("canary", 1)].concat();
+            let tasks = [some("hairpin", waiting), some("every-node", 1), some("canary", 1)].concat();
             let queue = Queue { tasks: tasks.into(), lanes, under_way, making: 0 };
             let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");

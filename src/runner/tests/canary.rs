@@ -55,7 +55,8 @@ fn others_are_enforced(result: &RunResult) {
 
 #[test]
 fn its_policies_stay_from_the_first_to_the_last() {
-    for lanes in [2, 4] {
+    // The others make two tasks.
+    for (lanes, opened) in [(2, 2), (4, 3)] {
         let (result, events) = beside_others(SimOptions::default(), 0).lanes(lanes).run();
         assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
         let held = held(&events);
@@ -63,7 +64,7 @@ fn its_policies_stay_from_the_first_to_the_last() {
         let first = others.iter().filter(|ended| ended.phase == Phase::Step(0)).map(|ended| ended.ended_us).min();
         let last = others.iter().map(|ended| ended.ended_us).max();
         assert!(Some(held.accepted_us) < first && Some(held.ended_us) >= last, "{lanes} lanes");
-        assert_eq!(events.iter().filter(|event| matches!(event.event, Event::LaneOpened { .. })).count(), lanes);
+        assert_eq!(events.iter().filter(|event| matches!(event.event, Event::LaneOpened { .. })).count(), opened);
     }
 }
 
@@ -77,10 +78,21 @@ fn it_stays_for_a_while_even_alone_and_costs_little() {
         let held = held(&events);
         let lasted_us = held.ended_us - held.accepted_us;
         assert!((35_000_000..37_000_000).contains(&lasted_us), "{lasted_us}");
+        let world = events.iter().find_map(|event| match &event.event {
+            Event::CaseStarted(started) if started.case == "canary" => Some(&started.world),
+            _ => None,
+        });
+        let world = world.unwrap();
         for cell in &held.cells {
             assert!(cell.streaks.len() <= 3, "{:?}", cell.streaks);
             let attempts = Attempts::of(cell).count();
-            let expected = if cell.expected == Answer::Deny { 30..60 } else { 6..14 };
+            // Those of the hold among them, and what is remembered less often.
+            let is_remembered = world.node_of(&cell.flow.from) != world.node_of(&cell.flow.to);
+            let expected = match (cell.expected, is_remembered) {
+                (Answer::Allow, _) => 4..14,
+                (Answer::Deny | Answer::Undefined(_), true) => 24..40,
+                (Answer::Deny | Answer::Undefined(_), false) => 80..110,
+            };
             assert!(expected.contains(&attempts), "{attempts} on {}", cell.flow);
         }
         let last = result.cases.iter().flat_map(|case| &case.steps).map(|step| step.duration_ms).fold(0.0, f64::max);
@@ -96,7 +108,7 @@ fn a_moment_without_rules_is_flapping() {
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
     let isolations: Vec<_> = result.cases.iter().flat_map(|case| &case.terms).filter(|term| term.isolation).collect();
     let flapping: Vec<_> = isolations.iter().filter(|term| term.verdict == Verdict::Flapping).collect();
-    assert!(!flapping.is_empty(), "{}", story(&result));
+    assert!(flapping.len() >= 2, "{}", story(&result));
     for term in flapping {
         let said = &term.explanation;
         assert!(said.contains("was blocked for a whole hold, then got through without any change from 20."), "{said}");

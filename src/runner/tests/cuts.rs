@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const CASE: &str = "deny-ingress-to-one-pod";
-const NEXT_CASE: &str = "deny-egress-of-one-pod";
+/// Not beside the first: it guards the same pod.
+const NEXT_CASE: &str = "allow-named-port";
 
 pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
