@@ -85,12 +85,8 @@ impl Running<'_> {
 
 /// What came of a phase's change.
 struct Probed {
-    /// When that began: pods that are made again come first.
-    began_us: u64,
     requested_us: u64,
     accepted_us: u64,
-    /// The pods that it made again.
-    pods: Vec<Pod>,
     observed: Observed,
 }
 
@@ -194,24 +190,25 @@ impl<L: Lane> Work<'_, L> {
     }
 
     async fn phase(&mut self, phase: Phase) -> Result<(), CaseError> {
-        // Before anything is taken: each start waits for its own turn and room.
+        // Before anything is taken: each start waits for its own turn and room, and nobody for pods that are made again.
         self.watch_starts(phase).await?;
-        let turn = self.shared.turns.turn(self.first().case.stopwatch).await;
         let clock = self.agents.clock;
+        let began_us = clock.now_us();
+        let pods = self.make_pods(phase).await?;
+        let turn = self.shared.turns.turn(self.first().case.stopwatch).await;
         let mut cells = self.cells(phase);
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (self.goal(phase), &self.shared.settings);
         let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
-        let Probed { began_us, requested_us, accepted_us, pods, mut observed } =
-            match self.probe(phase, &mut cells).await {
-                Ok(probed) => probed,
-                Err(error) => {
-                    // What it has left in connection tracking is unknown.
-                    self.shared.budget.expire(taken).await;
-                    return Err(error);
-                }
-            };
+        let Probed { requested_us, accepted_us, mut observed } = match self.probe(phase, &mut cells).await {
+            Ok(probed) => probed,
+            Err(error) => {
+                // What it has left in connection tracking is unknown.
+                self.shared.budget.expire(taken).await;
+                return Err(error);
+            }
+        };
         self.shared.budget.settle(taken, &self.world, &cells).await;
         drop(turn);
         if self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1) {
@@ -282,7 +279,7 @@ impl<L: Lane> Work<'_, L> {
     fn of_member(&self, place: usize, ended: &PhaseEnded, began_us: u64, looked_us: u64) -> PhaseEnded {
         let member = &self.members[place];
         let mut of_member = PhaseEnded { case: member.case.id.clone(), ..ended.clone() };
-        if matches!(member.experiment.change(ended.phase), Some(Change::Recreate { .. })) {
+        if member.experiment.change(ended.phase).is_some_and(Change::makes_pods) {
             of_member.requested_us = began_us;
         }
         if self.members.len() == 1 {
@@ -332,19 +329,21 @@ impl<L: Lane> Work<'_, L> {
         Ok(outcome?)
     }
 
-    /// Makes the phase's change and probes until enough was seen.
+    /// Makes the pods again that the phase begins with, and gives them as they now are.
+    async fn make_pods(&mut self, phase: Phase) -> Result<Vec<Pod>, CaseError> {
+        let mut pods = Vec::new();
+        for change in self.changes(phase).iter().filter(|change| change.makes_pods()) {
+            pods.extend(self.change(change).await?);
+        }
+        Ok(pods)
+    }
+
+    /// Makes the phase's other changes and probes until enough was seen.
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
         let clock = self.agents.clock;
-        let began_us = clock.now_us();
-        let mut pods = Vec::new();
-        let (making, others): (Vec<Change>, Vec<Change>) =
-            self.changes(phase).into_iter().partition(|change| matches!(change, Change::Recreate { .. }));
-        for change in making {
-            pods.extend(self.change(&change).await?);
-        }
         let requested_us = clock.now_us();
-        for change in others {
-            self.change(&change).await?;
+        for change in self.changes(phase).iter().filter(|change| !change.makes_pods()) {
+            self.change(change).await?;
         }
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
@@ -354,7 +353,7 @@ impl<L: Lane> Work<'_, L> {
             .agents
             .observe(&self.world, cells, &baseline, goal, &shared.settings, accepted_us, on_progress)
             .await?;
-        Ok(Probed { began_us, requested_us, accepted_us, pods, observed })
+        Ok(Probed { requested_us, accepted_us, observed })
     }
 
     /// All that changes when a phase begins.

@@ -62,6 +62,14 @@ impl Change {
         }
     }
 
+    /// Whether it makes pods again.
+    pub fn makes_pods(&self) -> bool {
+        match self {
+            Self::Recreate { .. } => true,
+            Self::Apply { .. } | Self::Replace { .. } | Self::Delete { .. } | Self::Relabel { .. } => false,
+        }
+    }
+
     /// The policies that it brings, as they shall be.
     pub fn policies(&self) -> &[Policy] {
         match self {

@@ -191,7 +191,7 @@ impl<'a> Evidence<'a> {
         let right = &self.flows[flow].right;
         let turned = phase > 0 && differ(right[phase - 1], right[phase]);
         let ended = self.run.phases.iter().find(|ended| self.experiment.index(ended.phase) == phase)?;
-        if !turned || matches!(self.experiment.change(ended.phase), Some(Change::Recreate { .. })) {
+        if !turned || self.experiment.change(ended.phase).is_some_and(Change::makes_pods) {
             return None;
         }
         let cell = ended.cells.iter().find(|cell| cell.flow == *self.flows[flow].flow)?;
