@@ -215,15 +215,7 @@ impl Shared {
     /// The next task, for a lane that is yet to be opened, which takes as long as so many steps. None where the lanes that are
     /// at work will sooner be done with all of them.
     fn claim(&self, opening: usize) -> Option<Task> {
-        let mut queue = self.queue();
-        if queue.tasks.front()?.is_of_any_lane() {
-            if !queue.is_worth_a_lane(opening) {
-                return None;
-            }
-            queue.lanes += 1;
-            return queue.take(Task::is_of_any_lane);
-        }
-        queue.take(|_| true)
+        self.queue().claim(opening)
     }
 
     /// A lane has done with a task.
@@ -298,6 +290,24 @@ impl Queue {
         Some(task)
     }
 
+    /// What a lane is opened for: the canary, some lanes that take one task after the other, worlds that a task has for itself,
+    /// and then more of the former.
+    fn claim(&mut self, opening: usize) -> Option<Task> {
+        let front = self.tasks.front()?;
+        let is_worth = self.is_worth_a_lane(opening);
+        if front.batch.first().canary || self.lanes >= FIRST_LANES || !is_worth {
+            let for_itself = self.take(|task| !task.is_of_any_lane());
+            return for_itself.or_else(|| is_worth.then(|| self.take_for_a_lane()).flatten());
+        }
+        self.take_for_a_lane().or_else(|| self.take(|_| true))
+    }
+
+    fn take_for_a_lane(&mut self) -> Option<Task> {
+        let task = self.take(Task::is_of_any_lane)?;
+        self.lanes += 1;
+        Some(task)
+    }
+
     /// Whether one more lane would still get a few steps when it is open, `opening` steps from now.
     fn is_worth_a_lane(&self, opening: usize) -> bool {
         let waiting: usize = self.tasks.iter().map(Task::steps).sum();
@@ -305,6 +315,10 @@ impl Queue {
         self.lanes == 0 || opening == 0 || left >= WORTH_OPENING * (self.lanes + 1)
     }
 }
+
+/// So many lanes that take one task after the other are opened before the worlds that a task has for itself: these have the
+/// most to do.
+const FIRST_LANES: usize = 2;
 
 /// So many steps a lane must have before it, to be opened beside others.
 const WORTH_OPENING: usize = 2;
@@ -491,6 +505,26 @@ mod tests {
             let queue = Queue { tasks: tasks.into(), lanes, under_way, making: 0 };
             let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");
+        }
+    }
+
+    #[test]
+    fn two_lanes_are_opened_before_worlds_of_one_task_and_others_after() {
+        let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
+        let of = |id: &str, count| tasks(vec![case(id); count], 2);
+        // What waits, and what is claimed.
+        for (waiting, claimed) in [
+            (
+                [of("canary", 1), of("every-node", 1), of("hairpin", 20)].concat(),
+                &["canary", "hairpin", "hairpin", "every-node", "hairpin"][..],
+            ),
+            ([of("canary", 1), of("every-node", 1), of("hairpin", 3)].concat(), &["canary", "hairpin", "every-node"]),
+            ([of("every-node", 2)].concat(), &["every-node", "every-node"]),
+        ] {
+            let mut queue = Queue { tasks: waiting.into(), lanes: 0, under_way: 0, making: 0 };
+            let taken: Vec<Task> = std::iter::from_fn(|| queue.claim(2)).take(5).collect();
+            let taken: Vec<&str> = taken.iter().map(|task| task.batch.first().id.as_str()).collect();
+            assert_eq!(taken, claimed);
         }
     }
 
