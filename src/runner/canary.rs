@@ -33,7 +33,7 @@ const SURPRISE_PACE_MS: u32 = 250;
 const SURPRISES: u32 = 20;
 
 /// What other phases may wait where nothing is enforced, at least.
-const LEAST_PATIENCE: Duration = Duration::from_secs(5);
+const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How calmly a hold is watched: what it leaves in connection tracking never crowds out the other lanes.
 #[derive(Clone, Copy, Debug)]
@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn patience_is_never_lengthened() {
         let seconds = Duration::from_secs;
-        assert_eq!(short_patience(seconds(60), seconds(1)), seconds(5));
+        assert_eq!(short_patience(seconds(60), seconds(1)), seconds(4));
         assert_eq!(short_patience(seconds(60), seconds(5)), seconds(10));
-        assert_eq!(short_patience(seconds(4), seconds(1)), seconds(4));
+        assert_eq!(short_patience(seconds(3), seconds(1)), seconds(3));
     }
 
     #[test]

@@ -193,9 +193,9 @@ fn where_nothing_is_enforced_nobody_waits_for_it() {
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
     assert_eq!(ExitStatus::of(&result, Some(Expect::Ignored), &[]), ExitStatus::Enforced);
     let note =
-        "nothing is enforced: the canary's policies had no effect within 60 s, so other cases were given 5 s each";
+        "nothing is enforced: the canary's policies had no effect within 60 s, so other cases were given 4 s each";
     assert!(result.notes.iter().any(|said| said == note), "{:?}", result.notes);
-    assert!(patiences(&events).contains(&5_000_000));
+    assert!(patiences(&events).contains(&4_000_000));
     // Without the canary this takes more than 1,000 s.
     assert!(result.duration_us < 300_000_000, "{} s", result.duration_us / 1_000_000);
 }
