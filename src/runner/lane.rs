@@ -244,10 +244,10 @@ impl Shared {
         LaneNames { run: self.run.clone(), lane: self.lanes.fetch_add(1, Ordering::Relaxed), token: self.token.clone() }
     }
 
-    /// What has been settled, once every property case before these has ended.
+    /// What is settled for these cases, once every property case before them has ended.
     async fn assumptions_for(&self, batch: &Batch) -> Assumptions {
         if batch.first().requires.is_none() {
-            return self.assumptions.borrow().unwrap_or_default();
+            return Assumptions::default();
         }
         let mut settled = self.assumptions.subscribe();
         // The sender lives as long as `self`.

@@ -138,20 +138,20 @@ fn terms(result: &RunResult, verdicts: impl Fn(Verdict) -> bool) -> BTreeSet<Str
 const ADMITS_PODS: Assumptions = Assumptions { ip_block_matches_pods: true };
 
 /// The scored cases of a run of all, placed as the simulation places them.
-fn score(nodes: &[&str], assumptions: impl Fn(&Case) -> Assumptions) -> Vec<Foretold> {
-    let all = foretold(all_cases(), "sim0000", nodes, SEED, assumptions).into_iter();
+fn score(nodes: &[&str]) -> Vec<Foretold> {
+    let all = foretold(all_cases(), "sim0000", nodes, SEED, ADMITS_PODS).into_iter();
     all.filter(|foretold| foretold.case.property.is_none()).collect()
 }
 
 fn scored() -> &'static [Foretold] {
-    static SCORED: LazyLock<Vec<Foretold>> = LazyLock::new(|| score(&["n1", "n2"], |_| ADMITS_PODS));
+    static SCORED: LazyLock<Vec<Foretold>> = LazyLock::new(|| score(&["n1", "n2"]));
     &SCORED
 }
 
 /// `case: term` of every term that the fault's model says is touched, where this is what the run has settled.
 fn expected(fault: &FaultAt, assumptions: Assumptions) -> BTreeSet<String> {
     let of_case = |Foretold { case, experiment, flows }: &Foretold| {
-        let experiment = Experiment { assumptions, ..experiment.clone() };
+        let experiment = Experiment { assumptions: case.assumptions(assumptions), ..experiment.clone() };
         let terms = touched(&experiment, fault, flows)
             .into_iter()
             .map(|term| experiment.id(&term))

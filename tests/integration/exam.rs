@@ -288,7 +288,7 @@ impl Scored {
 
     /// `case: term` of what the fault's model says is touched, where this is what the run has settled.
     fn touched(&self, fault: &FaultAt, assumptions: Assumptions) -> Vec<String> {
-        let experiment = Experiment { assumptions, ..self.experiment.clone() };
+        let experiment = Experiment { assumptions: self.case.assumptions(assumptions), ..self.experiment.clone() };
         self.named(touched(&experiment, fault, &self.flows).iter().map(|term| experiment.id(term)))
     }
 }
@@ -302,7 +302,7 @@ fn experiments_on(nodes: &[&str]) -> Vec<Scored> {
     let catalogue = Catalogue::embedded();
     let cases = catalogue.select(&[] as &[&str], Some(Profile::Standard)).unwrap();
     let cases = cases.into_iter().cloned().collect();
-    let admits_pods = |_: &Case| Assumptions { ip_block_matches_pods: true };
+    let admits_pods = Assumptions { ip_block_matches_pods: true };
     let all = foretold(cases, "lab0000", nodes, SEED, admits_pods).into_iter();
     let scored = all.filter(|foretold| foretold.case.property.is_none());
     scored.map(|Foretold { case, experiment, flows }| Scored { case, experiment, flows }).collect()

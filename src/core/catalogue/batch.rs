@@ -155,16 +155,10 @@ pub struct Foretold {
 
 /// What a run of these cases will do, in worlds that are made with `suffix` and stand on these nodes: what a target does that
 /// places them so.
-pub fn foretold(
-    cases: Vec<Case>,
-    suffix: &str,
-    nodes: &[&str],
-    seed: u64,
-    assumptions: impl Fn(&Case) -> Assumptions,
-) -> Vec<Foretold> {
+pub fn foretold(cases: Vec<Case>, suffix: &str, nodes: &[&str], seed: u64, settled: Assumptions) -> Vec<Foretold> {
     let of_batch = |batch: Batch| {
         let world = batch.first().furnished(suffix, nodes);
-        let experiments = batch.experiments(&world, suffix, assumptions(batch.first()));
+        let experiments = batch.experiments(&world, suffix, batch.first().assumptions(settled));
         let flows = plan::choose_together(&experiments, seed);
         let cases = batch.members.into_iter().map(|member| member.case).zip(experiments).zip(flows);
         cases.map(|((case, experiment), flows)| Foretold { case, experiment, flows }).collect::<Vec<_>>()

@@ -6,6 +6,7 @@ use super::words::{Feature, Profile, Property};
 use crate::core::model::change::{PolicyName, Subject};
 use crate::core::model::flow::Protocol;
 use crate::core::model::world::Labels;
+use crate::core::oracle::Assumptions;
 use std::collections::BTreeMap;
 
 /// A named experiment in logical names: labels, namespaces and addresses become those of a lane by
@@ -52,6 +53,12 @@ impl Case {
     /// Why the term of this id can have no witness, if it cannot.
     pub fn mask(&self, id: &str) -> Option<&Masked> {
         self.masked.iter().find(|masked| masked.is_about(id))
+    }
+
+    /// What it takes for settled of what the run has: what it relies on. What else is known by then depends on which case came
+    /// first, and what a case probes must not.
+    pub fn assumptions(&self, settled: Assumptions) -> Assumptions {
+        if self.requires.is_some() { settled } else { Assumptions::default() }
     }
 
     /// Whether it makes pods again.

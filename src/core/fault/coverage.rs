@@ -10,9 +10,10 @@ use std::sync::LazyLock;
 
 const SEED: u64 = 1;
 
+const SETTLED: Assumptions = Assumptions { ip_block_matches_pods: true };
+
 fn experiment(case: &Case) -> Experiment {
-    let assumptions = Assumptions { ip_block_matches_pods: case.property.is_none() };
-    case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", assumptions)
+    case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", case.assumptions(SETTLED))
 }
 
 fn of_profile(profile: Profile) -> Vec<Case> {
@@ -21,7 +22,7 @@ fn of_profile(profile: Profile) -> Vec<Case> {
 
 /// What a run of these cases will do.
 fn run(cases: Vec<Case>) -> Vec<Foretold> {
-    foretold(cases, "test-0", &["n1", "n2"], SEED, |_| Assumptions { ip_block_matches_pods: true })
+    foretold(cases, "test-0", &["n1", "n2"], SEED, SETTLED)
 }
 
 /// Every case, and what it can tell.

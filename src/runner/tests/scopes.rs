@@ -1,10 +1,9 @@
 //! Faults in a part of the network: each is found and named with its part, on three nodes, where no two parts are the same.
 
-use super::{ADMITS_PODS, Sim, all_cases, named as named_by, of_profile, score, some_cases, story, terms};
+use super::{Sim, all_cases, named as named_by, of_profile, score, some_cases, story, terms};
 use crate::core::catalogue::Foretold;
 use crate::core::catalogue::{Case, Profile};
 use crate::core::fault::{Fault, FaultAt, Scope, touched};
-use crate::core::oracle::Assumptions;
 use crate::core::verdict::{CaseResult, Diagnosis, Verdict};
 use crate::target::sim::SimOptions;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,9 +80,7 @@ const ONLY: &str = "PAPERTIGER_TEST_FAULTS";
 #[test]
 #[ignore = "takes half an hour on two cores; prints the confusion table"]
 fn every_fault_in_every_part_is_named() {
-    // A case that relies on a property is scored where it was observed; the others go by what is written.
-    let assumptions = |case: &Case| if case.requires.is_some() { ADMITS_PODS } else { Assumptions::default() };
-    let scored = score(&NODES, assumptions);
+    let scored = score(&NODES);
     let all: Vec<FaultAt> = Fault::ALL
         .into_iter()
         .filter(|fault| fault.is_misreading())
