@@ -1,6 +1,6 @@
 //! What goes wrong in mid-run that is nobody's policy: the right verdict, or INCONCLUSIVE with the cause.
 
-use crate::common::{Cluster, PATIENCE, RUN, Running, cases};
+use crate::common::{APART, Cluster, PATIENCE, RUN, Running, cases};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
@@ -110,7 +110,7 @@ fn an_api_server_that_is_away_for_eight_seconds_is_waited_for() {
 #[ignore = "needs a cluster that enforces policies (KUBECONFIG)"]
 fn a_probe_pod_that_is_deleted_makes_its_case_inconclusive_and_no_other() {
     let cluster = Cluster::enforcing();
-    let running = Running::start(&["--case", "default-deny-*", "--lanes", "1", "--hold", "5s"], &[]);
+    let running = Running::start(&[&APART[..], &["--lanes", "1", "--hold", "5s"]].concat(), &[]);
     let namespace = cluster.wait_for_namespace("of the run", |ns| ns.metadata.deletion_timestamp.is_none());
     let run = namespace.labels()[RUN].clone();
     let policy = cluster.wait_for_policy(&run);

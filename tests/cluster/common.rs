@@ -21,6 +21,10 @@ pub(crate) const RUN: &str = "papertiger.dev/run";
 /// Longer than anything that a condition waits for takes on a machine that has much else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Cases that take place one after the other: all guard `x/a`, and names of ports keep two of them where they are.
+pub(crate) const APART: [&str; 6] =
+    ["--case", "default-deny-ingress", "--case", "allow-named-port", "--case", "egress-to-named-port"];
+
 /// What is known of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
