@@ -211,7 +211,7 @@ pub struct CaseStarted {
     pub stopwatch: bool,
     /// Whether it is scored only where the property that it relies on was observed.
     pub requires_property: bool,
-    /// What the run had settled about open questions when it began.
+    /// What it takes for settled of what the specification leaves open.
     pub assumptions: Assumptions,
     /// The world as it was before the first step.
     pub world: World,
@@ -225,6 +225,16 @@ pub struct CaseStarted {
     /// Which namespaces and pods stand for those that the case names.
     #[serde(default, skip_serializing_if = "Seat::is_own")]
     pub seat: Seat,
+}
+
+impl CaseStarted {
+    /// Whether it has such a phase: others in its batch may have more steps, and a log may say anything.
+    pub fn has(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Baseline | Phase::Removal => true,
+            Phase::Step(step) => step < self.steps.len(),
+        }
+    }
 }
 
 /// A term that can have no witness.

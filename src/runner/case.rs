@@ -73,16 +73,6 @@ struct Running<'a> {
     ended: Vec<PhaseEnded>,
 }
 
-impl Running<'_> {
-    /// Whether the case has such a phase: others may have more steps.
-    fn has(&self, phase: Phase) -> bool {
-        match phase {
-            Phase::Baseline | Phase::Removal => true,
-            Phase::Step(step) => step < self.experiment.steps.len(),
-        }
-    }
-}
-
 /// What came of a phase's change.
 struct Probed {
     requested_us: u64,
@@ -241,7 +231,7 @@ impl<L: Lane> Work<'_, L> {
             self.again_alone(&mut ended).await?;
         }
         for place in 0..self.members.len() {
-            if !self.members[place].has(phase) {
+            if !self.members[place].started.has(phase) {
                 continue;
             }
             let ended = self.of_member(place, &ended, began_us, observed.looked_us);
@@ -253,7 +243,7 @@ impl<L: Lane> Work<'_, L> {
 
     /// The flows that the phase probes, with what must happen to each.
     fn cells(&self, phase: Phase) -> Vec<Cell> {
-        let taking_part = || self.members.iter().filter(|member| member.has(phase));
+        let taking_part = || self.members.iter().filter(|member| member.started.has(phase));
         // What is in force is the same for all members.
         let Some(Running { experiment, .. }) = taking_part().next() else { return Vec::new() };
         let (right, index) = (Reading::faithful(experiment), experiment.index(phase));

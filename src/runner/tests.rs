@@ -17,7 +17,7 @@ mod wires;
 
 use super::{Interrupt, Job, Settings, run};
 use crate::core::catalogue::{Case, Catalogue, Foretold, Profile, foretold};
-use crate::core::event::{Event, RunEnd, RunEvent};
+use crate::core::event::{Event, Phase, RunEnd, RunEvent};
 use crate::core::fault::{Experiment, Fault, FaultAt, touched};
 use crate::core::oracle::Assumptions;
 use crate::core::verdict::{Diagnosis, RunResult, Verdict, judge};
@@ -342,4 +342,15 @@ fn an_interrupt_ends_the_run_and_what_was_seen_is_kept() {
     assert_eq!(result.end, Some(RunEnd::Interrupted { signal: "SIGTERM".to_owned() }));
     assert!(result.cases.iter().any(|case| case.verdict == Verdict::Enforced));
     assert!(result.cases.iter().any(|case| case.verdict == Verdict::Skipped));
+}
+
+#[test]
+fn a_step_that_a_case_does_not_have_says_nothing() {
+    let (result, mut events) = simulate(SimOptions::default(), some_cases(&["default-deny-ingress"]));
+    let place = events.iter().rposition(|event| matches!(event.event, Event::PhaseEnded(_))).unwrap();
+    let mut strange = events[place].clone();
+    let Event::PhaseEnded(ended) = &mut strange.event else { panic!("{strange:?}") };
+    ended.phase = Phase::Step(53_001_904);
+    events.insert(place, strange);
+    assert_eq!(judge(&events).unwrap(), result);
 }

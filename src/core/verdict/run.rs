@@ -206,7 +206,7 @@ impl<'a> Log<'a> {
                     log.cases.push(CaseRun { earlier, ..CaseRun::began(started, *at_us) });
                 }
                 Event::PhaseEnded(ended) => {
-                    if let Some(case) = log.open(ended.lane, &ended.case) {
+                    if let Some(case) = log.open(ended.lane, &ended.case).filter(|case| case.started.has(ended.phase)) {
                         case.phases.push(ended);
                     }
                 }
