@@ -88,17 +88,13 @@ impl Experiment {
 
     /// Whether others make a pod again beside it. What happens to that one is theirs to see.
     pub(super) fn is_remade_beside(&self, endpoint: &Endpoint) -> bool {
-        let makes = |change: &Change| match change {
-            Change::Recreate { subject, .. } => endpoint.pod().is_some_and(|pod| subject.holds(pod)),
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => false,
-        };
-        self.beside.iter().flatten().any(makes)
+        endpoint.pod().is_some_and(|pod| self.beside.iter().flatten().any(|change| change.makes(pod)))
     }
 
     /// Whether a term is a change that makes a pod again.
     pub(super) fn makes(&self, term: &Term, pod: &PodId) -> bool {
         let Place::Change { step, .. } = &term.place else { return false };
-        matches!(self.steps.get(*step), Some(Change::Recreate { subject, .. }) if subject.holds(pod))
+        self.steps.get(*step).is_some_and(|change| change.makes(pod))
     }
 
     /// How a network with `fault` reads this case.

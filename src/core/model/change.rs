@@ -62,12 +62,22 @@ impl Change {
         }
     }
 
+    /// What it makes again.
+    fn remade(&self) -> Option<&Subject> {
+        match self {
+            Self::Recreate { subject, .. } => Some(subject),
+            Self::Apply { .. } | Self::Replace { .. } | Self::Delete { .. } | Self::Relabel { .. } => None,
+        }
+    }
+
     /// Whether it makes pods again.
     pub fn makes_pods(&self) -> bool {
-        match self {
-            Self::Recreate { .. } => true,
-            Self::Apply { .. } | Self::Replace { .. } | Self::Delete { .. } | Self::Relabel { .. } => false,
-        }
+        self.remade().is_some()
+    }
+
+    /// Whether it makes this pod again.
+    pub fn makes(&self, pod: &PodId) -> bool {
+        self.remade().is_some_and(|subject| subject.holds(pod))
     }
 
     /// The policies that it brings, as they shall be.
