@@ -126,8 +126,7 @@ fn show(case: &Case) -> String {
 /// The case as it would be in a lane, without one.
 fn offline(case: &Case) -> Experiment {
     let suffix = "";
-    let settled = Assumptions { ip_block_matches_pods: true };
-    case.experiment(&case.furnished(suffix, &["n1", "n2"]), suffix, case.assumptions(settled))
+    case.experiment(&case.furnished(suffix, &["n1", "n2"]), suffix, case.assumptions(Assumptions::SETTLED))
 }
 
 /// How many of the flows from each pod to each other one must connect: all `.`, none `x`, some `/`.

@@ -75,8 +75,7 @@ impl Footprint {
             }
         }
         let world = case.furnished(SUFFIX, &["n1", "n2"]);
-        let settled = Assumptions { ip_block_matches_pods: true };
-        let experiment = case.experiment(&world, SUFFIX, case.assumptions(settled));
+        let experiment = case.experiment(&world, SUFFIX, case.assumptions(Assumptions::SETTLED));
         let policies: Vec<&Policy> = experiment.steps.iter().flat_map(Change::policies).collect();
         let states = experiment.states();
         let guarded = |direction| {

@@ -60,7 +60,7 @@ impl Case {
         if self.property.is_some() {
             return None;
         }
-        let mut experiment = self.experiment(world, suffix, Assumptions { ip_block_matches_pods: true });
+        let mut experiment = self.experiment(world, suffix, Assumptions::SETTLED);
         if self.every_node
             && let Some(part) = experiment.world.neighbourhoods().into_iter().next()
         {

@@ -10,10 +10,8 @@ use std::sync::LazyLock;
 
 const SEED: u64 = 1;
 
-const SETTLED: Assumptions = Assumptions { ip_block_matches_pods: true };
-
 fn experiment(case: &Case) -> Experiment {
-    case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", case.assumptions(SETTLED))
+    case.experiment(&case.furnished("test-0", &["n1", "n2"]), "test-0", case.assumptions(Assumptions::SETTLED))
 }
 
 fn of_profile(profile: Profile) -> Vec<Case> {
@@ -22,7 +20,7 @@ fn of_profile(profile: Profile) -> Vec<Case> {
 
 /// What a run of these cases will do.
 fn run(cases: Vec<Case>) -> Vec<Foretold> {
-    foretold(cases, "test-0", &["n1", "n2"], SEED, SETTLED)
+    foretold(cases, "test-0", &["n1", "n2"], SEED, Assumptions::SETTLED)
 }
 
 /// Every case, and what it can tell.

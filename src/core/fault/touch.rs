@@ -14,7 +14,7 @@ use crate::core::oracle::{Assumptions, both};
 
 /// The terms that a network with `fault` is seen to ignore when `flows` are probed.
 pub fn touched(experiment: &Experiment, fault: &FaultAt, flows: &[Flow]) -> Vec<Term> {
-    let settled = Experiment { assumptions: Assumptions { ip_block_matches_pods: true }, ..experiment.clone() };
+    let settled = Experiment { assumptions: Assumptions::SETTLED, ..experiment.clone() };
     let Some(faulty) = settled.reading(fault.fault, Reach::Everywhere) else { return Vec::new() };
     let (sound, faithful) = (Reading::faithful(&settled), Reading::faithful(experiment));
     let world = &experiment.world;

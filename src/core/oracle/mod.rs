@@ -43,6 +43,11 @@ pub struct Assumptions {
     pub ip_block_matches_pods: bool,
 }
 
+impl Assumptions {
+    /// All that can be settled is.
+    pub const SETTLED: Self = Self { ip_block_matches_pods: true };
+}
+
 /// What must happen to a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -466,7 +466,7 @@ fn headline(
 /// What a property case has settled: whether every flow that the specification leaves open did what it does where the
 /// property holds, beside an effective deny.
 pub fn observe_property(started: &CaseStarted, ended: &[PhaseEnded], settings: &RunSettings) -> Assumptions {
-    let held = Assumptions { ip_block_matches_pods: true };
+    let held = Assumptions::SETTLED;
     let supposed = CaseStarted { assumptions: held, ..started.clone() };
     let run = CaseRun::of(&supposed, ended);
     let evidence = Evidence::new(&run, settings);

@@ -184,7 +184,7 @@ impl View {
 }
 
 fn read(state: &State, faults: &[Fault]) -> Reading {
-    Reading::of_state(state.clone(), faults, Assumptions { ip_block_matches_pods: true })
+    Reading::of_state(state.clone(), faults, Assumptions::SETTLED)
 }
 
 impl Engine {
