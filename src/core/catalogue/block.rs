@@ -1,5 +1,6 @@
 //! Address blocks in cases: as they stand, or around the address that an endpoint will have.
 
+use super::scope::Scope;
 use crate::core::model::flow::{Endpoint, Family};
 use crate::core::model::world::World;
 use ipnet::IpNet;
@@ -76,12 +77,18 @@ impl Block {
     }
 
     /// The block in `world`, or `None` when the endpoint is not there or has no address of the family.
-    pub(super) fn net(&self, world: &World) -> Option<IpNet> {
+    pub(super) fn net(&self, world: &World, scope: &Scope<'_>) -> Option<IpNet> {
         match self {
             Self::Literal(net) => Some(*net),
             Self::Around(placeholder) => {
-                Some(placeholder.around(world.address(&placeholder.endpoint, placeholder.family)?))
+                let endpoint = scope.endpoint(&placeholder.endpoint);
+                Some(placeholder.around(world.address(&endpoint, placeholder.family)?))
             }
         }
+    }
+
+    /// Whether it is written out and not everything.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.literal().is_some_and(|net| net.prefix_len() > 0)
     }
 }

@@ -4,12 +4,12 @@ use super::blueprint::Blueprint;
 use super::case::{Action, Case};
 use super::seat::Seat;
 use super::shares::SUFFIX;
-use super::template::selectors;
+use super::template::{Template, selectors};
 use super::words::Property;
 use crate::core::fault::plan::{Ends, shown_between};
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::{Endpoint, PodId, Protocol};
-use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef};
+use crate::core::model::policy::{Direction, LabelSelector, Policy};
 use crate::core::model::state::State;
 use crate::core::oracle::{Assumptions, selects};
 use std::collections::BTreeSet;
@@ -90,7 +90,7 @@ impl Footprint {
         let guarded = Guarded { ingress: guarded(Direction::Ingress), egress: guarded(Direction::Egress), remade };
         let used =
             policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
-        let movable = !policies.iter().any(|policy| is_bound(policy));
+        let movable = !case.templates().any(Template::is_bound);
         let kind = Kind { protocols: case.protocols.clone(), requires: case.requires };
         let names = policies.iter().map(|policy| policy.key()).collect();
         let shows = shown_between(&experiment);
@@ -120,15 +120,6 @@ fn keys(selector: &LabelSelector) -> Vec<String> {
     let keys =
         selector.match_labels.keys().chain(selector.match_expressions.iter().map(|requirement| &requirement.key));
     keys.cloned().collect()
-}
-
-/// Whether a policy speaks of what is not alike everywhere: the names of ports, and addresses.
-fn is_bound(policy: &Policy) -> bool {
-    let mut rules = Direction::ALL.into_iter().flat_map(|direction| policy.rules(direction).into_iter().flatten());
-    rules.any(|rule| {
-        rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))))
-            || rule.peers.iter().any(|peer| matches!(peer, Peer::IpBlock { .. }))
-    })
 }
 
 /// What the members of a batch have taken.

@@ -82,7 +82,7 @@ impl Case {
     }
 
     /// Every policy, as often as it is written.
-    fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
         self.steps.iter().flat_map(|step| match &step.action {
             Action::Apply(templates) | Action::Replace(templates) => templates.as_slice(),
             Action::Delete(_) | Action::Relabel { .. } | Action::Recreate { .. } => &[],

@@ -1,6 +1,7 @@
 //! Where the logical names of the catalogue become those of one lane.
 
 use super::seat::Seat;
+use crate::core::model::flow::Endpoint;
 use crate::core::model::policy::{LabelSelector, Operator};
 use crate::core::model::world::{Labels, NAMESPACE_NAME_LABEL, World};
 
@@ -70,6 +71,11 @@ impl<'a> Scope<'a> {
             Some(&world.pod(&seat.pod(&pod.id))?.labels)
         };
         namespace().or_else(pod)?.get(key).cloned()
+    }
+
+    /// What stands for one end of a flow.
+    pub(super) fn endpoint(&self, endpoint: &Endpoint) -> Endpoint {
+        self.seat.map_or_else(|| endpoint.clone(), |seat| seat.endpoint(endpoint))
     }
 
     /// The labels that stand for the logical `labels`.

@@ -4,7 +4,7 @@ use super::block::Block;
 use super::scope::{Scope, length_error};
 use crate::core::model::flow::{Endpoint, Family};
 use crate::core::model::manifest::{FieldError, IpBlock, NetworkPolicy};
-use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, Rule};
+use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef, Rule};
 use crate::core::model::world::World;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -80,6 +80,22 @@ impl Template {
         rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, Peer::IpBlock { .. }))
     }
 
+    /// Whether it speaks of what is not alike everywhere in a world: the names of ports, and addresses that are written out.
+    pub(super) fn is_bound(&self) -> bool {
+        let is_fixed = |at: (Direction, usize, usize), peer: &Peer| match (self.blocks.get(&at), peer) {
+            (Some(blocks), _) => blocks.cidr.is_fixed() || blocks.except.iter().any(Block::is_fixed),
+            (None, Peer::IpBlock { cidr, except }) => cidr.prefix_len() > 0 || !except.is_empty(),
+            (None, Peer::Pods { .. }) => false,
+        };
+        let is_named = |rule: &Rule| rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))));
+        Direction::ALL.into_iter().any(|direction| {
+            let rules = self.policy.rules(direction).into_iter().flatten().enumerate();
+            rules.into_iter().any(|(i, rule)| {
+                is_named(rule) || rule.peers.iter().enumerate().any(|(j, peer)| is_fixed((direction, i, j), peer))
+            })
+        })
+    }
+
     /// The policy of one lane. An ip block around an address that the world does not have is left out, and so is one of a
     /// family that the world does not have, of which nothing could be shown; a rule that loses its last peer by this is
     /// left out too, because a rule without peers would mean everyone. An `except` that is not there, or not within its
@@ -97,7 +113,7 @@ impl Template {
                     .into_iter()
                     .enumerate()
                     .filter_map(|(j, peer)| match self.blocks.get(&(direction, i, j)) {
-                        Some(blocks) => blocks.peer(world),
+                        Some(blocks) => blocks.peer(world, scope),
                         None => Some(scoped(peer, scope)),
                     })
                     .filter(|peer| is_reachable(peer, world))
@@ -160,10 +176,10 @@ impl Blocks {
         Ok(Some(Self { path, cidr, except }))
     }
 
-    fn peer(&self, world: &World) -> Option<Peer> {
-        let cidr = self.cidr.net(world)?;
+    fn peer(&self, world: &World, scope: &Scope<'_>) -> Option<Peer> {
+        let cidr = self.cidr.net(world, scope)?;
         let within = |net: &IpNet| cidr.contains(net) && cidr != *net;
-        let except = self.except.iter().filter_map(|block| block.net(world)).filter(within).collect();
+        let except = self.except.iter().filter_map(|block| block.net(world, scope)).filter(within).collect();
         Some(Peer::IpBlock { cidr, except })
     }
 }

@@ -1,6 +1,10 @@
 //! Which cases take place beside others.
 
+use super::world;
 use crate::core::catalogue::{Batch, Case, Catalogue, Member, Profile, batches};
+use crate::core::model::flow::Family;
+use crate::core::model::policy::{Direction, Peer, Policy};
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 
 fn of_profile(profile: Profile) -> Vec<Case> {
@@ -49,4 +53,41 @@ fn what_does_not_touch_takes_place_together() {
             "udp-rule-is-not-tcp at z/a",
         ]]
     );
+}
+
+#[test]
+fn an_address_is_that_of_whoever_stands_in() {
+    let batches = some(&[
+        "several-excepts",
+        "ip-block-except-pods",
+        "egress-to-address",
+        "egress-to-block-with-except",
+        "except-then-address",
+    ]);
+    assert_eq!(
+        members(&batches),
+        [[
+            "except-then-address at x/a",
+            "several-excepts at x/c",
+            "ip-block-except-pods at y/a",
+            "egress-to-address at y/b",
+            "egress-to-block-with-except at z/a",
+        ]]
+    );
+
+    let [batch] = &batches[..] else { unreachable!() };
+    let world = world();
+    let address = |member: &Member| {
+        let stands_in = member.seat.pod(&"y/b".parse().unwrap()).into();
+        IpNet::from(world.address(&stands_in, Family::Ipv4).unwrap())
+    };
+    let instances = batch.instances(&world, "k3f9");
+    let peers = |place: usize, direction| {
+        let policy: &Policy = &instances[place].steps[0].policies()[0];
+        policy.rules(direction).unwrap()[0].peers[0].clone()
+    };
+    let itself = Peer::IpBlock { cidr: address(&batch.members[3]), except: Vec::new() };
+    assert_eq!(peers(3, Direction::Egress), itself, "a block");
+    let Peer::IpBlock { except, .. } = peers(1, Direction::Ingress) else { panic!("no block") };
+    assert!(except.contains(&address(&batch.members[1])), "an except: {except:?}");
 }
