@@ -59,7 +59,7 @@ pub enum Event {
     PhaseEnded(Box<PhaseEnded>),
     /// A pod was made again and watched from its first instruction on.
     PodStarted(Box<PodStarted>),
-    /// A case ended.
+    /// A case ended. One that was abandoned beside others is started again, and then only that counts.
     CaseEnded {
         /// The lane.
         lane: u32,

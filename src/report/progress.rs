@@ -4,7 +4,7 @@
 use super::page::clean;
 use crate::core::event::{Event, RunEvent, Untested};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Progress {
     title: String,
     /// Cases that the lanes work on, with their beginnings.
     running: BTreeMap<u32, Vec<(String, u64)>>,
+    /// Cases that are done with.
+    done: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Progress {
             (false, false) if verbose > 0 => View::Plain,
             (false, false) => View::Hidden,
         };
-        Self { view, title: String::new(), running: BTreeMap::new() }
+        Self { view, title: String::new(), running: BTreeMap::new(), done: BTreeSet::new() }
     }
 
     /// Takes an event.
@@ -67,6 +69,7 @@ impl Progress {
             }
             Event::CaseStarted(started) => {
                 self.running.entry(started.lane).or_default().push((clean(&started.case), *at_us));
+                self.done.remove(&started.case);
                 self.lane(started.lane, "starting");
             }
             Event::PhaseStarted { lane, phase, flows } => self.lane(*lane, &format!("{phase} · {flows} flows")),
@@ -77,6 +80,7 @@ impl Progress {
             | Event::PropertyObserved { .. }
             | Event::KubeletObserved { .. } => {}
             Event::CaseEnded { lane, case, abandoned } => {
+                self.done_with(case);
                 let case = clean(case);
                 let running = self.running.entry(*lane).or_default();
                 let place = running.iter().position(|(running, _)| *running == case);
@@ -85,9 +89,7 @@ impl Progress {
                 self.lane(*lane, "ready");
             }
             Event::CaseSkipped { case, reason } => {
-                if let View::Live(live) = &self.view {
-                    live.run.inc(1);
-                }
+                self.done_with(case);
                 self.line(&format!("{} skipped: {}", clean(case), clean(reason)));
             }
             Event::ForeignPolicy(foreign) => self.line(&format!(
@@ -142,10 +144,14 @@ impl Progress {
         }
     }
 
-    fn case_ended(&mut self, case: &str, took_us: u64, abandoned: Option<&str>) {
+    fn done_with(&mut self, case: &str) {
+        self.done.insert(case.to_owned());
         if let View::Live(live) = &self.view {
-            live.run.inc(1);
+            live.run.set_position(self.done.len() as u64);
         }
+    }
+
+    fn case_ended(&self, case: &str, took_us: u64, abandoned: Option<&str>) {
         let took = super::page::duration_ms(took_us as f64 / 1_000.0);
         self.line(&match abandoned {
             None => format!("{case} observed in {took}"),

@@ -232,6 +232,20 @@ impl Shared {
         }
     }
 
+    /// What one of several cases met with says nothing of the others: each will be run again, by itself.
+    fn again_apart(&self, batch: &Batch, cause: &str) {
+        if batch.members.len() == 1 {
+            return;
+        }
+        let ids: Vec<&str> = batch.members.iter().map(|member| member.case.id.as_str()).collect();
+        let text = format!("cases in one world were abandoned and run again, one by one: {}: {cause}", ids.join(", "));
+        self.emit(Event::Note { text });
+        let apart = batch.members.iter().rev().map(|member| Batch { members: vec![member.clone()] });
+        let tasks = apart.map(|batch| Task { batch, stand: Stand::Spread });
+        let mut queue = self.queue();
+        tasks.for_each(|task| queue.tasks.push_front(task));
+    }
+
     fn is_empty(&self) -> bool {
         self.queue().tasks.is_empty()
     }
@@ -476,6 +490,9 @@ async fn run_batch<L: Lane>(
     };
     for Member { case, .. } in &batch.members {
         shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned: abandoned.clone() });
+    }
+    if let Some(cause) = abandoned {
+        shared.again_apart(batch, &cause);
     }
     finished
 }

@@ -1,5 +1,6 @@
 //! The prober's own exam, in memory: every fault is found in every case that it touches, exactly where it touches it.
 
+mod apart;
 mod canary;
 mod conntrack;
 mod cuts;

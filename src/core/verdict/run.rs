@@ -199,6 +199,7 @@ impl<'a> Log<'a> {
                     }
                 }
                 Event::CaseStarted(started) => {
+                    log.cases.retain(|case| case.started.case != started.case || case.abandoned.is_none());
                     // Those that go on are beside it.
                     let ended = log.cases.iter().filter(|case| case.ended_us.is_some()).map(|case| case.started);
                     let earlier = ended.filter(|case| case.lane == started.lane);

@@ -41,6 +41,8 @@ pub struct SimOptions {
     pub blocks_kubelets: bool,
     /// A node whose pods reach nobody and are reached by nobody.
     pub mute: Option<String>,
+    /// The name of policies that it does not accept.
+    pub refuses: Option<String>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
     /// How long a pod that was made again is not protected.
@@ -67,6 +69,7 @@ impl Default for SimOptions {
             cuts_standing_connections: false,
             blocks_kubelets: false,
             mute: None,
+            refuses: None,
             delay: Duration::from_millis(100),
             start_up: Duration::ZERO,
             lapse: None,

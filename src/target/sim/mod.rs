@@ -15,6 +15,7 @@ pub use intrusion::Intrusion;
 use crate::core::catalogue::{Blueprint, add_host_probes, furnish};
 use crate::core::model::change::Change;
 use crate::core::model::flow::{Endpoint, PodId};
+use crate::core::model::policy::Policy;
 use crate::core::model::world::World;
 use crate::core::wire::ToAgent;
 use crate::target::{Alert, Dial, Lane, LaneNames, Stand, Stream, Target, TargetError};
@@ -40,6 +41,8 @@ pub struct SimLane {
     world: World,
     engine: Arc<Engine>,
     agents: Arc<Agents>,
+    /// The name of policies that it does not accept.
+    refuses: Option<String>,
     /// What goes on in it by itself; ends with it.
     _events: JoinSet<()>,
 }
@@ -94,7 +97,7 @@ impl Target for SimTarget {
             events.spawn(intrusion.clone().strike(Arc::clone(&engine), self.alerts.clone()));
         }
         let agents = Arc::new(Agents::start(names, Arc::clone(&engine)));
-        Ok(SimLane { world, engine, agents, _events: events })
+        Ok(SimLane { world, engine, agents, refuses: self.options.refuses.clone(), _events: events })
     }
 
     async fn close(&self) -> Result<(), TargetError> {
@@ -122,7 +125,10 @@ impl Lane for SimLane {
                 self.engine.bear(subject);
                 self.world.held_by(subject).for_each(|pod| self.agents.replace(&pod.id.clone().into()));
             }
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } => {}
+            Change::Apply { policies } | Change::Replace { policies } => {
+                policies.iter().try_for_each(|policy| self.admit(policy))?;
+            }
+            Change::Delete { .. } => {}
         }
         self.engine.accept(change);
         Ok(())
@@ -144,6 +150,16 @@ impl Lane for SimLane {
     async fn close(self) -> Result<(), TargetError> {
         self.engine.leave();
         Ok(())
+    }
+}
+
+impl SimLane {
+    fn admit(&self, policy: &Policy) -> Result<(), TargetError> {
+        if self.refuses.as_ref() != Some(&policy.name) {
+            return Ok(());
+        }
+        let step = format!("applying the policy {}", policy.key());
+        Err(TargetError { step, cause: "this network does not accept it".to_owned(), hint: None, gone: false })
     }
 }
 
