@@ -11,7 +11,7 @@ use crate::core::model::flow::{Connection, Endpoint, Flow, Protocol};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;
 use crate::core::oracle::Answer;
-use crate::core::verdict::seen::OVERBLOCK_US;
+use crate::core::verdict::seen::{LOSS_SAMPLE, OVERBLOCK_US};
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, SHORTEST_MS, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -484,7 +484,9 @@ pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Dur
         through_ms: wire_ms(through),
         through_attempts: match (goal, cell.expected) {
             (Goal::Timed, Answer::Deny | Answer::Undefined(_)) => CLOSE_ATTEMPTS,
-            (Goal::Timed, Answer::Allow) | (Goal::Baseline | Goal::Step | Goal::Removal | Goal::Alone, _) => 1,
+            // What was not there from the beginning has shown soon enough that nothing of it gets lost.
+            (Goal::Baseline, _) => LOSS_SAMPLE,
+            (Goal::Timed, Answer::Allow) | (Goal::Step | Goal::Removal | Goal::Alone, _) => 1,
         },
         through_max_ms: wire_ms(through_max),
     }

@@ -93,6 +93,15 @@ fn services_that_become_reachable_late_are_waited_for_once() {
 }
 
 #[test]
+fn services_that_become_reachable_a_moment_late_cost_a_baseline_a_moment() {
+    let options = SimOptions { services_after: Duration::from_millis(400), ..SimOptions::default() };
+    let (result, _) = Sim::new(options, some_cases(&["default-deny-ingress"])).lanes(1).run();
+    assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+    let waited_ms = result.cases[0].steps[0].duration_ms;
+    assert!((400.0..2_000.0).contains(&waited_ms), "{waited_ms}");
+}
+
+#[test]
 fn a_run_of_nothing_but_skipped_cases_proves_nothing() {
     let cases = of_profile(Profile::Standard)
         .into_iter()
