@@ -40,7 +40,7 @@ pub(super) struct Shared {
     churning: Vec<Case>,
     /// How many changes that were.
     churned: AtomicU32,
-    /// Whether the canary is watched no more.
+    /// Whether no canary is watched any more.
     released: watch::Sender<bool>,
     run: String,
     token: String,
@@ -83,7 +83,7 @@ impl Shared {
         let (patience, _) = watch::channel(settings.settle);
         let has_canary = cases().any(|case| case.canary);
         let churning = cases().filter(|case| settings.churn && has_canary && can_churn(case)).cloned().collect();
-        let (released, _) = watch::channel(false);
+        let (released, _) = watch::channel(!has_canary);
         let (assumptions, _) = watch::channel((!open).then(Assumptions::default));
         Self {
             settings,
@@ -187,7 +187,7 @@ impl Shared {
         self.churned.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Resolves when the canary is watched no more.
+    /// Resolves when no canary is watched any more.
     pub(super) async fn released(&self) {
         // The sender lives as long as `self`.
         let _ = self.released.subscribe().wait_for(|released| *released).await;
@@ -435,6 +435,10 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
             shared.rest();
             if stand == Stand::Spread {
                 churn(&shared, &mut lane, &agents, number).await;
+            }
+            if !shared.settings.churn {
+                // To remove a world takes from the nodes what the last looks need.
+                shared.released().await;
             }
         }
         drop(agents);
