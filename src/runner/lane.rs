@@ -70,12 +70,12 @@ impl Shared {
         budget: Budget,
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
-        // The canary goes first, because it stays to the last. What settles an open question comes next; what relies on
-        // the answer goes last, so that nobody waits for it. What takes longest is not left for the end: worlds of many nodes,
-        // starts, and namespaces.
+        // The canary goes first, because it stays to the last. What settles an open question comes next, so that nobody who
+        // relies on the answer waits for it. What takes longest is not left for the end: worlds of many nodes, starts, and
+        // namespaces; and then what has many steps.
         tasks.sort_by_key(|task| {
             let case = task.batch.first();
-            (!case.canary, !settles(case), case.requires.is_some(), !case.every_node, !case.is_slow())
+            (!case.canary, !settles(case), !case.every_node, !case.is_slow())
         });
         let cases = || tasks.iter().flat_map(Task::cases);
         let open = cases().any(settles);
