@@ -89,9 +89,10 @@ impl Template {
         };
         let is_named = |rule: &Rule| rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))));
         Direction::ALL.into_iter().any(|direction| {
-            let rules = self.policy.rules(direction).into_iter().flatten().enumerate();
-            rules.into_iter().any(|(i, rule)| {
-                is_named(rule) || rule.peers.iter().enumerate().any(|(j, peer)| is_fixed((direction, i, j), peer))
+            let mut rules = self.policy.rules(direction).into_iter().flatten().enumerate();
+            rules.any(|(i, rule)| {
+                let mut peers = rule.peers.iter().enumerate();
+                is_named(rule) || peers.any(|(j, peer)| is_fixed((direction, i, j), peer))
             })
         })
     }
