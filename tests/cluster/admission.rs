@@ -1,6 +1,6 @@
 //! What admission makes of a run's objects: the right verdict all the same, or the cause.
 
-use crate::common::{APART, Cluster, PATIENCE, RUN, cases, verify};
+use crate::common::{Cluster, PATIENCE, RUN, cases, verify};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
@@ -77,22 +77,25 @@ fn a_policy_that_admission_refuses_is_inconclusive_and_no_other() {
         &json!({"apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
             "resources": ["networkpolicies"]}),
         &json!({"validations": [
-            {"expression": "!object.metadata.name.startsWith('to-the-port')", "message": "egress is the platform team's"},
+            {"expression": "!object.metadata.name.startsWith('to-y-b')", "message": "egress is the platform team's"},
         ]}),
         &json!({"validationActions": ["Deny"]}),
     );
     let policy: NetworkPolicy = serde_json::from_value(json!({
-        "metadata": {"name": "to-the-port", "labels": {RUN: "none"}}, "spec": {"podSelector": {}},
+        "metadata": {"name": "to-y-b", "labels": {RUN: "none"}}, "spec": {"podSelector": {}},
     }))
     .unwrap();
     let policies = Api::<NetworkPolicy>::namespaced(cluster.client.clone(), "default");
     wait_until(NAME, || cluster.runtime.block_on(policies.create(&dry_run(), &policy)).is_err());
 
-    let report = verify(&APART).assert_code(3).report();
+    // They take place together, so that each is run again.
+    let together = ["egress-to-pod-and-port", "allow-by-namespace", "allow-one-port"].map(|case| ["--case", case]);
+    let report = verify(together.as_flattened()).assert_code(3).report();
     let inconclusive = cases(&report, "inconclusive");
     assert_eq!((inconclusive.len(), cases(&report, "enforced").len()), (1, 2), "{report}");
     let reason = inconclusive[0]["reason"].as_str().unwrap();
     assert!(reason.contains(NAME) && reason.contains("egress is the platform team's"), "{reason}");
+    assert!(report["notes"].to_string().contains("abandoned and run again, one by one"), "{}", report["notes"]);
     cluster.wait_until_clean(PATIENCE);
 }
 
