@@ -193,6 +193,11 @@ impl TargetError {
     }
 }
 
+/// An error without advice.
+fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
+    TargetError { step: step.into(), cause: cause.to_string(), hint: None, gone: false }
+}
+
 /// The ports that an agent has to open for its endpoint.
 pub fn listen_ports(world: &World, endpoint: &Endpoint) -> Vec<ListenPort> {
     world.ports(endpoint).iter().map(|port| ListenPort { protocol: port.protocol, port: port.port }).collect()

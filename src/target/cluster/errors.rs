@@ -9,10 +9,7 @@ use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// An error without advice.
-pub(super) fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
-    TargetError { step: step.into(), cause: cause.to_string(), hint: None, gone: false }
-}
+pub(super) use crate::target::failed;
 
 /// An error with advice.
 pub(super) fn advised(step: impl Into<String>, cause: impl Display, hint: impl Into<String>) -> TargetError {

@@ -28,10 +28,10 @@ pub use netns::Netns;
 use crate::core::fault::{Fault, FaultAt, Scope};
 use crate::core::model::flow::Path;
 use crate::core::model::world::World;
-use crate::target::{LaneNames, Stand, Target, TargetError, Tracking};
+use crate::target::{LaneNames, Stand, Target, TargetError, Tracking, failed};
 use parts::{Lanes, Parts};
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -215,11 +215,6 @@ fn check(fault: &FaultAt, topology: &Topology) -> Result<(), TargetError> {
 /// Whether a fault is switched on, wherever.
 fn has(faults: &[FaultAt], fault: Fault) -> bool {
     faults.iter().any(|at| at.fault == fault)
-}
-
-/// An error without advice.
-fn failed(step: impl Into<String>, cause: impl Display) -> TargetError {
-    TargetError { step: step.into(), cause: cause.to_string(), hint: None, gone: false }
 }
 
 /// Locks, also after a panic elsewhere: what the locks of the lab guard is never left half changed.

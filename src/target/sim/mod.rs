@@ -18,7 +18,7 @@ use crate::core::model::flow::{Endpoint, PodId};
 use crate::core::model::policy::Policy;
 use crate::core::model::world::World;
 use crate::core::wire::ToAgent;
-use crate::target::{Alert, Dial, Lane, LaneNames, Stand, Stream, Target, TargetError};
+use crate::target::{Alert, Dial, Lane, LaneNames, Stand, Stream, Target, TargetError, failed};
 use agents::Agents;
 use engine::Engine;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,8 +158,7 @@ impl SimLane {
         if self.refuses.as_ref() != Some(&policy.name) {
             return Ok(());
         }
-        let step = format!("applying the policy {}", policy.key());
-        Err(TargetError { step, cause: "this network does not accept it".to_owned(), hint: None, gone: false })
+        Err(failed(format!("applying the policy {}", policy.key()), "this network does not accept it"))
     }
 }
 
