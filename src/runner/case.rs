@@ -21,6 +21,7 @@ use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
 use crate::target::{Lane, TargetError};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// How often a baseline that lost too much is taken again.
@@ -96,7 +97,7 @@ pub(super) async fn run<L: Lane>(
     for change in instances.iter().flat_map(|instance| &instance.setup) {
         lane.apply(change).await?;
     }
-    let world = batch.first().narrow(lane.world().clone());
+    let world = Arc::new(batch.first().narrow(lane.world().clone()));
     let mut members = Vec::new();
     for (place, Member { case, .. }) in batch.members.iter().enumerate() {
         let experiment = batch.experiment(place, &instances, &world, assumptions);
@@ -108,7 +109,7 @@ pub(super) async fn run<L: Lane>(
     members.iter_mut().zip(chosen).for_each(|(member, flows)| member.flows = flows.into_iter().collect());
     agents.begin_case();
 
-    let (baseline, kubelet_works) = (Vec::new(), false);
+    let (world, baseline, kubelet_works) = (Arc::unwrap_or_clone(world), Vec::new(), false);
     let mut work = Work { shared, lane, agents, number, members, world, baseline, kubelet_works };
     for phase in work.phases() {
         work.phase(phase).await?;
@@ -138,7 +139,7 @@ fn started(lane: u32, case: &Case, experiment: &Experiment) -> CaseStarted {
         stopwatch: case.stopwatch,
         requires_property: case.requires.is_some(),
         assumptions: experiment.assumptions,
-        world: experiment.world.clone(),
+        world: World::clone(&experiment.world),
         steps: experiment.steps.clone(),
         removal: experiment.removal.clone(),
         beside: experiment.beside.clone(),

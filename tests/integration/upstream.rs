@@ -93,7 +93,7 @@ fn translated(mut policy: Value) -> Value {
 
 /// What is in force in a step of the suite.
 fn state(step: &Step) -> State {
-    let start = State { policies: Vec::new(), world: world() };
+    let start = State { policies: Vec::new(), world: world().into() };
     if step.policies.is_empty() {
         return start;
     }

@@ -18,6 +18,7 @@ use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Cases that take place in one world at the same time, step by step, each in a seat of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,13 +65,13 @@ impl Batch {
         &self,
         place: usize,
         instances: &[Instance],
-        world: &World,
+        world: &Arc<World>,
         assumptions: Assumptions,
     ) -> Experiment {
         let Member { case, seat, share } = &self.members[place];
         Experiment {
             earlier: Vec::new(),
-            world: world.clone(),
+            world: Arc::clone(world),
             steps: instances[place].steps.clone(),
             removal: instances[place].removal.clone(),
             beside: beside(instances, place),
@@ -85,7 +86,7 @@ impl Batch {
     /// What its members do in `world`, which was made with `suffix` and where nothing was set up yet.
     pub fn experiments(&self, world: &World, suffix: &str, assumptions: Assumptions) -> Vec<Experiment> {
         let instances = self.instances(world, suffix);
-        let start = State { policies: Vec::new(), world: self.first().narrow(world.clone()) };
+        let start = State { policies: Vec::new(), world: self.first().narrow(world.clone()).into() };
         let world = instances.iter().flat_map(|instance| &instance.setup).fold(start, State::after).world;
         (0..self.members.len()).map(|place| self.experiment(place, &instances, &world, assumptions)).collect()
     }

@@ -135,7 +135,7 @@ impl Lane<'_> {
 impl Instance {
     /// What is in force after the set-up, after each step and after the removal: two more than there are steps.
     pub fn states(&self, world: &World) -> Vec<State> {
-        let start = State { policies: Vec::new(), world: world.clone() };
+        let start = State { policies: Vec::new(), world: world.clone().into() };
         let baseline = self.setup.iter().fold(start, State::after);
         let mut states = vec![baseline];
         for change in self.steps.iter().chain([&self.removal]) {

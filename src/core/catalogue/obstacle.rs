@@ -65,7 +65,7 @@ impl Case {
             && let Some(part) = experiment.world.neighbourhoods().into_iter().next()
         {
             // What can be seen on one node can be seen on each.
-            experiment.world = part;
+            experiment.world = part.into();
         }
         let flows = plan::candidates(&experiment.world);
         let faithful = Reading::faithful(&experiment);

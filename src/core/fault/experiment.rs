@@ -12,6 +12,7 @@ use crate::core::model::policy::Policy;
 use crate::core::model::state::State;
 use crate::core::model::world::World;
 use crate::core::oracle::Assumptions;
+use std::sync::Arc;
 
 /// A case in one lane.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Experiment {
     /// What cases before it have changed and undone in its lane. An engine that misses deletions may still go by it.
     pub earlier: Vec<Change>,
     /// The world before the first step, labels set up.
-    pub world: World,
+    pub world: Arc<World>,
     /// The steps.
     pub steps: Vec<Change>,
     /// The deletion after the last step.
@@ -104,7 +105,7 @@ impl Experiment {
 
     /// The policies of earlier cases that are in force for an engine that takes up only the changes that `takes_up` says.
     pub(super) fn left_over(&self, takes_up: impl Fn(&Change, &State) -> bool) -> Vec<Policy> {
-        let mut state = State { policies: Vec::new(), world: self.world.clone() };
+        let mut state = State { policies: Vec::new(), world: Arc::clone(&self.world) };
         for change in &self.earlier {
             state = if takes_up(change, &state) { state.after(change) } else { state.missing(change) };
         }
@@ -118,17 +119,15 @@ impl Experiment {
         policies: Vec<Policy>,
         takes_up: impl Fn((Phase, usize), &Change, &State) -> bool,
     ) -> Vec<State> {
-        let mut state = State { policies, world: self.world.clone() };
-        self.phases()
-            .into_iter()
-            .map(|phase| {
-                for (number, change) in self.changes(phase).enumerate() {
-                    let before = state.clone();
-                    let taken_up = takes_up((phase, number), change, &state);
-                    state = if taken_up { before.after(change) } else { before.missing(change) };
-                }
-                state.clone()
-            })
-            .collect()
+        let mut states = Vec::new();
+        let mut state = State { policies, world: Arc::clone(&self.world) };
+        for phase in self.phases() {
+            for (number, change) in self.changes(phase).enumerate() {
+                let taken_up = takes_up((phase, number), change, &state);
+                state = if taken_up { state.after(change) } else { state.missing(change) };
+            }
+            states.push(state.clone());
+        }
+        states
     }
 }

@@ -17,6 +17,7 @@ use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{self, Answer, Assumptions, selects};
 use crate::core::verdict::{self, Verdict};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::sync::Arc;
 
 /// The label that stands for not being a policy's subject, of which no policy speaks.
 const PASSED_OVER: &str = "passed-over/by-the-engine";
@@ -305,7 +306,7 @@ fn reread(states: Vec<State>, read: impl Fn(Policy, &World) -> Policy) -> Vec<St
 /// The states with no policy having those pods without a controller as a subject that `which` says.
 fn pass_over_bare(states: Vec<State>, which: impl Fn(&Pod) -> bool) -> Vec<State> {
     let of_state = |mut state: State| {
-        for pod in state.world.pods.iter_mut().filter(|pod| pod.bare && which(pod)) {
+        for pod in Arc::make_mut(&mut state.world).pods.iter_mut().filter(|pod| pod.bare && which(pod)) {
             pod.labels.insert(PASSED_OVER.to_owned(), String::new());
         }
         let selectors = state.policies.iter_mut().map(|policy| &mut policy.pod_selector);

@@ -3,14 +3,16 @@
 use super::change::{Change, Subject};
 use super::policy::Policy;
 use super::world::{Labels, NAMESPACE_NAME_LABEL, Pod, World};
+use std::sync::Arc;
 
 /// What is in force at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The policies, in the order in which they were created.
     pub policies: Vec<Policy>,
-    /// The world with the labels of that time.
-    pub world: World,
+    /// The world with the labels of that time. Most changes are of policies alone, and every fault's reading of every case has
+    /// states of its own.
+    pub world: Arc<World>,
 }
 
 impl State {
@@ -20,8 +22,9 @@ impl State {
         match change {
             Change::Apply { policies } => {
                 // Where there was no policy, an engine looks at everything anew when the first one comes.
-                if self.policies.is_empty() {
-                    self.world.pods.iter_mut().for_each(|pod| drop(pod.labels.remove(UNKNOWN)));
+                if self.policies.is_empty() && self.world.pods.iter().any(|pod| pod.labels.contains_key(UNKNOWN)) {
+                    let pods = &mut Arc::make_mut(&mut self.world).pods;
+                    pods.iter_mut().for_each(|pod| drop(pod.labels.remove(UNKNOWN)));
                 }
                 // An engine that has missed a deletion still has one of that name, which this one replaces.
                 let comes = |old: &Policy| policies.iter().any(|policy| policy.key() == old.key());
@@ -37,11 +40,11 @@ impl State {
             }
             Change::Delete { policies } => self.policies.retain(|policy| !policies.contains(&policy.key())),
             Change::Relabel { subject, labels } => {
-                self.world.relabel(subject, labels);
+                Arc::make_mut(&mut self.world).relabel(subject, labels);
             }
             Change::Recreate { subject, bare } => {
                 self.policies.retain(|policy| !subject.takes_along(&policy.key()));
-                self.world.own(subject, !bare);
+                Arc::make_mut(&mut self.world).own(subject, !bare);
             }
         }
         self
@@ -52,7 +55,8 @@ impl State {
     pub fn missing(self, change: &Change) -> Self {
         let Change::Recreate { subject, bare: _ } = change else { return self };
         let mut state = self.after(change);
-        for pod in state.world.pods.iter_mut().filter(|pod| subject.holds(&pod.id)) {
+        let pods = &mut Arc::make_mut(&mut state.world).pods;
+        for pod in pods.iter_mut().filter(|pod| subject.holds(&pod.id)) {
             pod.labels.insert(UNKNOWN.to_owned(), String::new());
         }
         state
@@ -115,7 +119,7 @@ mod tests {
             egress: None,
         };
         let (old, other, new) = (named("p", Some(Vec::new())), named("q", None), named("p", None));
-        let state = State { policies: vec![old, other.clone()], world: World::default() };
+        let state = State { policies: vec![old, other.clone()], world: Arc::default() };
         assert_eq!(state.after(&Change::Apply { policies: vec![new.clone()] }).policies, [other, new]);
     }
 
@@ -128,7 +132,7 @@ mod tests {
             ingress: Some(Vec::new()),
             egress: None,
         };
-        let world = furnished("", &["n1", "n2"]);
+        let world = Arc::new(furnished("", &["n1", "n2"]));
         let before = State { policies: vec![in_namespace("x"), in_namespace("y")], world: world.clone() };
         let again = |subject| Change::Recreate { subject, bare: false };
 

@@ -92,7 +92,7 @@ impl<'a> Evidence<'a> {
         let started = run.started;
         let experiment = Experiment {
             earlier: run.earlier.iter().copied().cloned().collect(),
-            world: started.world.clone(),
+            world: started.world.clone().into(),
             steps: started.steps.clone(),
             removal: started.removal.clone(),
             beside: started.beside.clone(),

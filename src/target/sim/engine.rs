@@ -165,7 +165,7 @@ struct View {
 
 impl View {
     fn new(faults: Vec<Fault>, world: &World) -> Self {
-        let state = State { policies: Vec::new(), world: world.clone() };
+        let state = State { policies: Vec::new(), world: world.clone().into() };
         Self { reading: read(&state, &faults), accepted: state, faults, coming: Vec::new() }
     }
 

@@ -83,7 +83,7 @@ fn every_case_ends_as_it_began() {
         let states = instance.states(&world);
         assert_eq!(states.len(), case.steps.len() + 2, "{}", case.id);
         let end = instance.restore.iter().fold(states[states.len() - 1].clone(), State::after);
-        assert_eq!(end, State { policies: Vec::new(), world: world.clone() }, "{}", case.id);
+        assert_eq!(end, State { policies: Vec::new(), world: world.clone().into() }, "{}", case.id);
     }
 }
 
