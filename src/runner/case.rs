@@ -15,7 +15,7 @@ use crate::core::event::{Alone, CaseStarted, Cell, Event, Masked, Phase, PhaseEn
 use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::change::{Change, guarded};
-use crate::core::model::flow::{Connection, Endpoint, Flow};
+use crate::core::model::flow::{Connection, Endpoint, Flow, PodId};
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
@@ -182,10 +182,10 @@ impl<L: Lane> Work<'_, L> {
 
     async fn phase(&mut self, phase: Phase) -> Result<(), CaseError> {
         // Before anything is taken: each start waits for its own turn and room, and nobody for pods that are made again.
-        self.watch_starts(phase).await?;
+        let watched = self.watch_starts(phase).await?;
         let clock = self.agents.clock;
         let began_us = clock.now_us();
-        let pods = self.make_pods(phase).await?;
+        let pods = self.make_pods(phase, &watched).await?;
         let turn = self.shared.turns.turn(self.first().case.stopwatch).await;
         let mut cells = self.cells(phase);
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
@@ -320,10 +320,11 @@ impl<L: Lane> Work<'_, L> {
         Ok(outcome?)
     }
 
-    /// Makes the pods again that the phase begins with, and gives them as they now are.
-    async fn make_pods(&mut self, phase: Phase) -> Result<Vec<Pod>, CaseError> {
-        let mut pods = Vec::new();
-        for change in self.changes(phase).iter().filter(|change| change.makes_pods()) {
+    /// Makes the pods again that the phase begins with, and gives them as they now are. Whoever was watched is new already.
+    async fn make_pods(&mut self, phase: Phase, watched: &[PodId]) -> Result<Vec<Pod>, CaseError> {
+        let mut pods: Vec<Pod> = watched.iter().filter_map(|pod| self.world.pod(pod)).cloned().collect();
+        let is_new = |change: &Change| watched.iter().any(|pod| change.makes(pod));
+        for change in self.changes(phase).iter().filter(|change| change.makes_pods() && !is_new(change)) {
             pods.extend(self.change(change).await?);
         }
         Ok(pods)

@@ -110,7 +110,8 @@ pub enum Action {
     Recreate {
         /// What is made again.
         subject: Subject,
-        /// How often it is made again before, and watched from its first instruction on. 0 where it is a namespace.
+        /// How often it is made again and watched from its first instruction on; 0 for once and unwatched, as a namespace
+        /// always is.
         starts: u32,
         /// Whether it is made without a controller. No where it is a namespace or its starts are watched.
         bare: bool,

@@ -162,8 +162,8 @@ pub(super) struct RecreateFile {
     /// The namespace, with its pods and without its policies.
     #[serde(default)]
     pub(super) namespace: Option<String>,
-    /// How often the pod is made again before, each time to be watched from its first instruction on: how long it is without
-    /// the policies that are in force.
+    /// How often the pod is made again to be watched from its first instruction on: how long it is without the policies that
+    /// are in force. The step goes on with the last; where this is 0, the pod is made again once, and nobody watches.
     #[serde(default)]
     #[schemars(range(max = 100))]
     pub(super) starts: u32,

@@ -47,9 +47,7 @@ fn choose_beside(experiment: &Experiment, probed: &BTreeSet<Flow>, seed: u64) ->
         return choose_in_world(experiment, probed, seed);
     }
     // All at once would be as many flows as there are pairs of nodes, and none would have to be chosen on each node.
-    let part = |world: World| {
-        choose_in_world(&Experiment { world: world.into(), ..experiment.clone() }, probed, seed)
-    };
+    let part = |world: World| choose_in_world(&Experiment { world: world.into(), ..experiment.clone() }, probed, seed);
     let mut flows: Vec<Flow> = experiment.world.neighbourhoods().into_iter().flat_map(part).collect();
     // Where there are two nodes, each is next to the other.
     flows.sort_unstable();

@@ -8,7 +8,7 @@ use super::super::agents::Agents;
 use super::super::phase::{Goal, TICK, pace, wire_ms};
 use super::super::settings::ATTEMPT_DEADLINE;
 use super::super::standing::Sheet;
-use super::{CaseError, Work, room, tries};
+use super::{CaseError, Running, Work, room, tries};
 use crate::core::catalogue::Action;
 use crate::core::event::{Cell, Event, Phase, PodStarted};
 use crate::core::fault::plan::{announcement, of_start};
@@ -34,37 +34,30 @@ const ANNOUNCEMENTS: u32 = 300;
 const ANNOUNCING: std::ops::RangeFrom<u32> = 1 << 31..;
 
 impl<L: Lane> Work<'_, L> {
-    /// Watches as many starts as the phase's step asks for, where what it finds in force has had its effect.
-    pub(super) async fn watch_starts(&mut self, phase: Phase) -> Result<(), CaseError> {
-        let Phase::Step(step) = phase else { return Ok(()) };
-        let (pod, starts) = match &self.first().case.steps[step].action {
-            Action::Recreate { subject: Subject::Pod(pod), starts, bare: _ } if *starts > 0 => (pod.clone(), *starts),
-            Action::Recreate { .. }
-            | Action::Apply(_)
-            | Action::Replace(_)
-            | Action::Delete(_)
-            | Action::Relabel { .. } => return Ok(()),
-        };
-        if self.first().ended.last().is_none_or(|before| before.converged_us.is_none()) {
-            return Ok(());
-        }
-        for _ in 0..starts {
-            if !self.watch_start(phase, &pod).await? {
-                break;
+    /// Watches as many starts as the phase's steps ask for, where what they find in force has had its effect. Gives the pods
+    /// that it has made again thereby.
+    pub(super) async fn watch_starts(&mut self, phase: Phase) -> Result<Vec<PodId>, CaseError> {
+        let mut made = Vec::new();
+        for place in 0..self.members.len() {
+            let Some((pod, starts)) = self.members[place].starts(phase) else { continue };
+            for _ in 0..starts {
+                if !self.watch_start(place, phase, &pod).await? {
+                    break;
+                }
             }
+            self.lane.instruct(&pod, Vec::new()).await?;
+            made.push(pod);
         }
-        self.lane.instruct(&pod, Vec::new()).await?;
-        Ok(())
+        Ok(made)
     }
 
     /// Makes a pod again and watches it. Says whether it is worth while to do so once more.
-    async fn watch_start(&mut self, phase: Phase, id: &PodId) -> Result<bool, CaseError> {
+    async fn watch_start(&mut self, place: usize, phase: Phase, id: &PodId) -> Result<bool, CaseError> {
         let (shared, goal) = (self.shared, Goal::Timed);
         let settings = &shared.settings;
         let _turn = shared.turns.turn(self.first().case.stopwatch).await;
         let newcomer = Endpoint::from(id.clone());
-        // Its step changes nothing but the pod itself: what it finds in force is what is in force after the step.
-        let mut cells = of_start(&self.first().experiment, phase, &self.world, id);
+        let mut cells = of_start(&self.members[place].experiment, phase, &self.world, id);
         let taken = room(shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
         let longest = self.agents.longest_pause(&self.world, &cells, settings);
@@ -91,7 +84,7 @@ impl<L: Lane> Work<'_, L> {
         let Some(pod) = self.world.pod(id).cloned() else { return Ok(false) };
         shared.emit(Event::PodStarted(Box::new(PodStarted {
             lane: self.number,
-            case: self.first().case.id.clone(),
+            case: self.members[place].case.id.clone(),
             phase,
             pod,
             began_us,
@@ -121,6 +114,19 @@ impl<L: Lane> Work<'_, L> {
         let (made, heard): (Result<(), TargetError>, Result<(), CaseError>) = tokio::join!(making, listening);
         made?;
         heard
+    }
+}
+
+impl Running<'_> {
+    /// The pod whose starts are to be watched at the beginning of a phase, and how many of them.
+    fn starts(&self, phase: Phase) -> Option<(PodId, u32)> {
+        let Phase::Step(step) = phase else { return None };
+        let action = &self.case.steps.get(step)?.action;
+        let Action::Recreate { subject: Subject::Pod(pod), starts: starts @ 1.., bare: _ } = action else {
+            return None;
+        };
+        let had_its_effect = self.ended.last().is_some_and(|before| before.converged_us.is_some());
+        had_its_effect.then(|| (self.experiment.seat.pod(pod), *starts))
     }
 }
 

@@ -38,6 +38,25 @@ fn windows_are_measured_closely_each_way() {
 }
 
 #[test]
+fn the_step_goes_on_with_the_pod_that_was_watched_last() {
+    let (result, events) = simulate(open_for(0), some_cases(&[CASE]));
+    assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+    let mut watched = None;
+    let mut steps = 0;
+    for event in &events {
+        match &event.event {
+            Event::PodStarted(started) => watched = Some(started.pod.clone()),
+            Event::PhaseEnded(ended) if !ended.pods.is_empty() => {
+                assert_eq!(ended.pods, watched.take().into_iter().collect::<Vec<_>>());
+                steps += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(steps, 2);
+}
+
+#[test]
 fn a_connection_of_the_window_is_seen_to_be_cut() {
     let options = SimOptions { cuts_standing_connections: true, ..open_for(200) };
     let (result, _) = simulate(options, some_cases(&[CASE]));

@@ -22,9 +22,10 @@ struct Kind {
 
 /// The flows from and to a pod that is about to start, with what they must do from its first instruction on: one of each kind,
 /// of those on which its own side alone decides. For one that must be blocked in each direction there is another on a
-/// connection that stands, to see whether what gets through at first stays.
+/// connection that stands, to see whether what gets through at first stays. It starts before anything else of the phase, and
+/// finds in force what was before.
 pub fn of_start(experiment: &Experiment, phase: Phase, world: &World, pod: &PodId) -> Vec<Cell> {
-    let (reading, index) = (Reading::faithful(experiment), experiment.index(phase));
+    let (reading, index) = (Reading::faithful(experiment), experiment.index(phase).saturating_sub(1));
     let newcomer = Endpoint::from(pod.clone());
     let others = world.pods.iter().filter(|other| other.id != *pod && !other.host_network);
     let pairs = others.flat_map(|other| {
