@@ -552,8 +552,9 @@ mod tests {
     #[test]
     fn not_all_lanes_make_pods_at_once() {
         let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
-        let mut waiting: Vec<Task> = tasks(vec![case("bare-pods-are-isolated"); 3], 2);
-        waiting.extend(tasks(vec![case("default-deny-both")], 2));
+        let by_itself = |id: &str| Task { batch: Batch::of(case(id)), stand: Stand::Spread };
+        let mut waiting = vec![by_itself("bare-pods-are-isolated"); 3];
+        waiting.push(by_itself("default-deny-both"));
         let mut queue = Queue { tasks: waiting.into(), lanes: 4, under_way: 0, making: 0 };
         let taken = std::iter::from_fn(|| queue.take(|_| true)).map(|task| task.makes_pods()).collect::<Vec<_>>();
         assert_eq!(taken, [true, true, false, true], "nothing waits where nothing else is left");

@@ -21,9 +21,15 @@ pub(crate) const RUN: &str = "papertiger.dev/run";
 /// Longer than anything that a condition waits for takes on a machine that has much else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Cases that take place one after the other: all guard `x/a`, and names of ports keep two of them where they are.
-pub(crate) const APART: [&str; 6] =
-    ["--case", "default-deny-ingress", "--case", "allow-named-port", "--case", "egress-to-named-port"];
+/// Cases that take place one after the other: none leaves another what it needs.
+pub(crate) const APART: [&str; 6] = [
+    "--case",
+    "default-deny-ingress",
+    "--case",
+    "port-name-of-another-protocol",
+    "--case",
+    "egress-denied-although-ingress-allowed",
+];
 
 /// What is known of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

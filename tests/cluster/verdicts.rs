@@ -76,9 +76,17 @@ fn a_pod_without_a_controller_is_probed_beside_those_with_one() {
     let cluster = Cluster::connect();
     let log = tempfile::NamedTempFile::new().unwrap();
     let log = log.path().to_str().unwrap();
-    // The second case on the same lane is about the same pod, which has a controller again.
-    let mut arguments =
-        vec!["--lanes", "1", "--case", "bare-pods-are-isolated", "--case", "update-moves-peer", "--record", log];
+    // The second case on the same lane is about the same pod, which has a controller again, and stays where it is.
+    let mut arguments = vec![
+        "--lanes",
+        "1",
+        "--case",
+        "bare-pods-are-isolated",
+        "--case",
+        "port-name-of-another-protocol",
+        "--record",
+        log,
+    ];
     let (code, verdict) = match cluster.kind {
         Kind::Enforces => (0, "enforced"),
         Kind::Ignores => {
@@ -104,7 +112,9 @@ fn a_pod_without_a_controller_is_probed_beside_those_with_one() {
     assert_eq!(made, [true]);
     assert_eq!(
         began,
-        [("bare-pods-are-isolated", 0), ("update-moves-peer", 0)].map(|(id, bare)| (id.into(), bare)).into()
+        [("bare-pods-are-isolated", 0), ("port-name-of-another-protocol", 0)]
+            .map(|(id, bare)| (id.into(), bare))
+            .into()
     );
     assert_eq!(cluster.namespaces(), BTreeSet::new(), "a run has left namespaces behind");
 }

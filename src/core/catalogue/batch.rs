@@ -93,14 +93,17 @@ impl Batch {
 }
 
 /// What the others change with each change of the member at that place: with its removal, all that they have left. Nothing
-/// where there are none.
+/// where there are none, and not what is its own change as well.
 fn beside(instances: &[Instance], place: usize) -> Vec<Vec<Change>> {
     if instances.len() == 1 {
         return Vec::new();
     }
     let others = || instances.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, instance)| instance);
     let steps = instances[place].steps.len();
-    let at = |step: usize| others().filter_map(|other| other.steps.get(step)).cloned().collect();
+    let own = &instances[place].steps;
+    let at = |step: usize| {
+        others().filter_map(|other| other.steps.get(step)).filter(|change| **change != own[step]).cloned().collect()
+    };
     let left = others().flat_map(|other| other.steps.iter().skip(steps).chain([&other.removal])).cloned().collect();
     (0..steps).map(at).chain([left]).collect()
 }
@@ -117,12 +120,13 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
     let mut open: Vec<(Batch, Room)> = Vec::new();
     let (mut sociable, mut alone) = (Vec::new(), Vec::new());
     for case in cases {
-        match Footprint::of(&case) {
+        match Footprint::of(&case, &blueprint) {
             Some(footprint) => sociable.push((case, footprint)),
             None => alone.push(Batch { members: vec![member(case, Seat::default())] }),
         }
     }
-    sociable.sort_by_key(|(case, _)| Reverse(case.steps.len()));
+    // Those that make pods again keep each other waiting, and nobody else.
+    sociable.sort_by_key(|(case, _)| (Reverse(case.steps.len()), !case.is_slow(), !case.makes_pods()));
     for (case, footprint) in sociable {
         let joined = open.iter_mut().find_map(|(batch, room)| {
             let seat = seats.iter().find(|seat| room.has(&footprint, seat, &blueprint))?;

@@ -108,6 +108,11 @@ impl Blueprint {
         self.ports.iter().map(port).collect()
     }
 
+    /// Whether a port's name means another number in some pod.
+    pub(super) fn renumbers(&self, name: &str) -> bool {
+        self.namespaces.iter().flat_map(|namespace| &namespace.pods).any(|pod| pod.ports.contains_key(name))
+    }
+
     /// The namespace of that short name.
     pub fn namespace(&self, id: &str) -> Option<&NamespacePlan> {
         self.namespaces.iter().find(|namespace| namespace.id == id)

@@ -4,7 +4,7 @@ use super::blueprint::Blueprint;
 use super::case::{Action, Case};
 use super::seat::Seat;
 use super::shares::SUFFIX;
-use super::template::{Template, selectors};
+use super::template::selectors;
 use super::words::Property;
 use crate::core::fault::plan::{Ends, shown_between};
 use crate::core::model::change::{Change, PolicyName, Subject};
@@ -49,29 +49,34 @@ struct Guarded {
     egress: BTreeSet<PodId>,
     /// Those that it makes again.
     remade: BTreeSet<PodId>,
+    /// The namespaces that it makes again, and with which step. Others may do so with the same step.
+    again: BTreeSet<(usize, String)>,
+    /// The namespaces in which it has policies, or whose labels it changes.
+    has: BTreeSet<String>,
 }
 
 impl Footprint {
-    /// `None` of a case that takes place alone: it stays, it is timed, it makes more again than a pod as it was, or what it needs
-    /// is not known.
-    pub(super) fn of(case: &Case) -> Option<Self> {
+    /// `None` of a case that takes place alone: it stays, it is timed, or what it needs is not known.
+    pub(super) fn of(case: &Case, blueprint: &Blueprint) -> Option<Self> {
         if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
             return None;
         }
         let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
         let mut changed: BTreeSet<String> = case.labels.values().flat_map(|labels| labels.keys().cloned()).collect();
-        let mut remade = BTreeSet::new();
-        for step in &case.steps {
+        let (mut subjects, mut again) = (Vec::new(), BTreeSet::new());
+        for (number, step) in case.steps.iter().enumerate() {
             match &step.action {
                 Action::Apply(_) | Action::Replace(_) | Action::Delete(_) => {}
                 Action::Relabel { subject, add, remove } => {
                     relabelled.insert(subject.clone());
                     changed.extend(add.keys().chain(remove).cloned());
                 }
-                Action::Recreate { subject: Subject::Pod(pod), starts: 0, bare: false } => {
-                    remade.insert(pod.clone());
+                Action::Recreate { subject, .. } => {
+                    subjects.push(subject);
+                    if let Subject::Namespace(namespace) = subject {
+                        again.insert((number, namespace.clone()));
+                    }
                 }
-                Action::Recreate { .. } => return None,
             }
         }
         let world = case.furnished(SUFFIX, &["n1", "n2"]);
@@ -87,12 +92,16 @@ impl Footprint {
             };
             states.iter().flat_map(of_state).collect()
         };
-        let guarded = Guarded { ingress: guarded(Direction::Ingress), egress: guarded(Direction::Egress), remade };
+        let remade = subjects.iter().flat_map(|subject| world.held_by(subject)).map(|pod| pod.id.clone()).collect();
+        let names: BTreeSet<PolicyName> = policies.iter().map(|policy| policy.key()).collect();
+        let has =
+            names.iter().map(|name| &name.namespace).chain(relabelled.iter().map(namespace_of)).cloned().collect();
+        let (ingress, egress) = (guarded(Direction::Ingress), guarded(Direction::Egress));
+        let guarded = Guarded { ingress, egress, remade, again, has };
         let used =
             policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
-        let movable = !case.templates().any(Template::is_bound);
+        let movable = !case.templates().any(|template| template.is_bound(blueprint));
         let kind = Kind { protocols: case.protocols.clone(), requires: case.requires };
-        let names = policies.iter().map(|policy| policy.key()).collect();
         let shows = shown_between(&experiment);
         Some(Self { kind, guarded, shows, names, relabelled, changed, used, movable })
     }
@@ -102,17 +111,39 @@ impl Guarded {
     /// The pods where a case takes place.
     fn at(&self, seat: &Seat) -> Self {
         let at = |pods: &BTreeSet<PodId>| pods.iter().map(|pod| seat.pod(pod)).collect();
-        Self { ingress: at(&self.ingress), egress: at(&self.egress), remade: at(&self.remade) }
+        let again = self.again.iter().map(|(step, namespace)| (*step, seat.namespace(namespace))).collect();
+        let has = self.has.iter().map(|namespace| seat.namespace(namespace)).collect();
+        Self { ingress: at(&self.ingress), egress: at(&self.egress), remade: at(&self.remade), again, has }
     }
 
     fn pods(&self) -> BTreeSet<&PodId> {
         self.ingress.iter().chain(&self.egress).chain(&self.remade).collect()
     }
 
-    /// Whether what happens between these two does not depend on it.
-    fn leaves(&self, (from, to): &Ends) -> bool {
-        let free = |pods: &BTreeSet<PodId>, end: &Endpoint| end.pod().is_none_or(|pod| !pods.contains(pod));
-        free(&self.egress, from) && free(&self.ingress, to) && free(&self.remade, from) && free(&self.remade, to)
+    /// Whether another makes a namespace again with the same step, so that it is made once for both.
+    fn shares(&self, other: &Self, namespace: &str) -> bool {
+        self.again.intersection(&other.again).any(|(_, shared)| shared == namespace)
+    }
+
+    /// Whether both can have what they need. Pods that both make again, and neither isolates, they have in common.
+    fn goes_with(&self, other: &Self) -> bool {
+        let isolates = |one: &Self, pod: &PodId| one.ingress.contains(pod) || one.egress.contains(pod);
+        let shared = |pod: &PodId| self.shares(other, &pod.namespace) && !isolates(self, pod) && !isolates(other, pod);
+        let keeps = |one: &Self, other: &Self| one.has.iter().all(|namespace| !other.sweeps(namespace));
+        self.pods().intersection(&other.pods()).all(|pod| shared(pod)) && keeps(self, other) && keeps(other, self)
+    }
+
+    /// Whether what happens between these two, as `other` sees it, does not depend on it.
+    fn leaves(&self, (from, to): &Ends, other: &Self) -> bool {
+        let open = |pods: &BTreeSet<PodId>, end: &Endpoint| end.pod().is_none_or(|pod| !pods.contains(pod));
+        let stays =
+            |end: &Endpoint| open(&self.remade, end) || end.pod().is_some_and(|pod| self.shares(other, &pod.namespace));
+        open(&self.egress, from) && open(&self.ingress, to) && stays(from) && stays(to)
+    }
+
+    /// Whether it makes a namespace again, whatever others have there.
+    fn sweeps(&self, namespace: &str) -> bool {
+        self.again.iter().any(|(_, swept)| swept == namespace)
     }
 }
 
@@ -148,7 +179,7 @@ impl Occupant {
 
     /// Whether all that shows of it still does beside these.
     fn shows_beside<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> bool {
-        let is_left = |ends: &Ends| others.clone().all(|other| other.guarded.leaves(ends));
+        let is_left = |ends: &Ends| others.clone().all(|other| other.guarded.leaves(ends, &self.guarded));
         self.shows.iter().all(|between| between.is_empty() || between.iter().any(is_left))
     }
 }
@@ -172,7 +203,7 @@ impl Room {
         let guarded = footprint.guarded.at(seat);
         self.kind == footprint.kind
             && (footprint.movable || seat.is_own())
-            && self.members.iter().all(|member| member.guarded.pods().is_disjoint(&guarded.pods()))
+            && self.members.iter().all(|member| member.guarded.goes_with(&guarded))
             && footprint.relabelled.iter().all(|subject| !self.relabelled.contains(&seat.subject(subject)))
             && self.changed.is_disjoint(&footprint.changed)
             && self.changed.is_disjoint(&footprint.used)
@@ -200,11 +231,22 @@ impl Room {
     }
 }
 
+fn namespace_of(subject: &Subject) -> &String {
+    match subject {
+        Subject::Pod(pod) => &pod.namespace,
+        Subject::Namespace(namespace) => namespace,
+    }
+}
+
 /// Whether a pod stays free in each namespace that is not all one case's: on it shows a `podSelector` that is not heeded, and it
-/// is a control for everybody. One namespace at least is not all one case's.
+/// is a control for everybody. One namespace at least is not all one case's, or is made again for all.
 fn leave_enough<'a>(guarded: impl Iterator<Item = &'a Guarded> + Clone, blueprint: &Blueprint) -> bool {
     let mut free = 0;
     for namespace in &blueprint.namespaces {
+        if guarded.clone().all(|guarded| guarded.sweeps(&namespace.id)) {
+            free += 1;
+            continue;
+        }
         let of_namespace =
             |guarded: &Guarded| guarded.pods().iter().filter(|pod| pod.namespace == namespace.id).count();
         let counts = guarded.clone().map(of_namespace);

@@ -1,10 +1,11 @@
 //! A policy of a case: validated once, made concrete for every lane.
 
 use super::block::Block;
+use super::blueprint::Blueprint;
 use super::scope::{Scope, length_error};
 use crate::core::model::flow::{Endpoint, Family};
 use crate::core::model::manifest::{FieldError, IpBlock, NetworkPolicy};
-use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortRef, Rule};
+use crate::core::model::policy::{Direction, LabelSelector, Peer, Policy, PortMatch, PortRef, Rule};
 use crate::core::model::world::World;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -80,19 +81,20 @@ impl Template {
         rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, Peer::IpBlock { .. }))
     }
 
-    /// Whether it speaks of what is not alike everywhere in a world: the names of ports, and addresses that are written out.
-    pub(super) fn is_bound(&self) -> bool {
+    /// Whether it speaks of what is not alike everywhere in a world: names of ports whose numbers differ, and addresses that are
+    /// written out.
+    pub(super) fn is_bound(&self, blueprint: &Blueprint) -> bool {
         let is_fixed = |at: (Direction, usize, usize), peer: &Peer| match (self.blocks.get(&at), peer) {
             (Some(blocks), _) => blocks.cidr.is_fixed() || blocks.except.iter().any(Block::is_fixed),
             (None, Peer::IpBlock { cidr, except }) => cidr.prefix_len() > 0 || !except.is_empty(),
             (None, Peer::Pods { .. }) => false,
         };
-        let is_named = |rule: &Rule| rule.ports.iter().any(|port| matches!(port.port, Some(PortRef::Name(_))));
+        let differs = |port: &PortMatch| matches!(&port.port, Some(PortRef::Name(name)) if blueprint.renumbers(name));
         Direction::ALL.into_iter().any(|direction| {
             let mut rules = self.policy.rules(direction).into_iter().flatten().enumerate();
             rules.any(|(i, rule)| {
                 let mut peers = rule.peers.iter().enumerate();
-                is_named(rule) || peers.any(|(j, peer)| is_fixed((direction, i, j), peer))
+                rule.ports.iter().any(differs) || peers.any(|(j, peer)| is_fixed((direction, i, j), peer))
             })
         })
     }

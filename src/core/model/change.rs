@@ -58,6 +58,11 @@ impl Change {
                 policies.extend(others);
                 None
             }
+            (Self::Recreate { subject, bare }, Self::Recreate { subject: same, bare: as_bare })
+                if *subject == same && *bare == as_bare =>
+            {
+                None
+            }
             (_, other) => Some(other),
         }
     }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const CASE: &str = "deny-ingress-to-one-pod";
-/// Not beside the first: it guards the same pod.
-const NEXT_CASE: &str = "allow-named-port";
+/// Not beside the first: it guards the same pod, and stays where it is.
+const NEXT_CASE: &str = "port-name-of-another-protocol";
 
 pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

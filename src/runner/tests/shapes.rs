@@ -76,7 +76,7 @@ fn a_network_of_any_shape_without_an_engine_is_found_out() {
 fn services_that_become_reachable_late_are_waited_for_once() {
     for (after, verdict) in [(8, Verdict::Enforced), (40, Verdict::Inconclusive)] {
         let options = SimOptions { services_after: Duration::from_secs(after), ..SimOptions::default() };
-        let mut sim = Sim::new(options, some_cases(&["default-deny-ingress", "allow-named-port"]));
+        let mut sim = Sim::new(options, some_cases(&["default-deny-ingress", "port-name-of-another-protocol"]));
         sim.settings.settle = Duration::from_secs(60);
         let (result, _) = sim.lanes(1).run();
         assert_eq!(result.cases[0].verdict, verdict, "{after} s: {}", story(&result));

@@ -1,6 +1,7 @@
 //! Start-up windows: how long a pod that starts is without its policies is what is measured, in each direction.
 
 use super::*;
+use crate::core::catalogue::batches;
 use crate::core::model::flow::PodId;
 use crate::core::model::policy::Direction;
 use crate::core::verdict::StartUp;
@@ -34,6 +35,24 @@ fn windows_are_measured_closely_each_way() {
             assert_eq!((startup.opened, startup.kept), (opened, opened), "this network cuts nothing: {startup:?}");
         }
         assert_eq!(result.headline.contains("new pods without their policies"), window_ms > 0, "{}", result.headline);
+    }
+}
+
+#[test]
+fn company_changes_nothing_about_a_window() {
+    let of_run = batches(of_profile(Profile::Standard));
+    let batch = of_run.into_iter().find(|batch| batch.members.iter().any(|member| member.case.id == CASE)).unwrap();
+    let company: Vec<Case> = batch.members.into_iter().map(|member| member.case).collect();
+    assert!(company.len() > 2, "its company changes policies and labels with the steps in which it is watched");
+    for window_ms in [0, 200] {
+        let (result, events) = simulate(open_for(window_ms), company.clone());
+        assert_eq!(result.verdict, Verdict::Enforced, "{}", story(&result));
+        let lanes = events.iter().filter(|event| matches!(event.event, Event::LaneOpened { .. })).count();
+        assert_eq!(lanes, 1, "all in one world");
+        for startup in each_way(&result) {
+            assert_eq!((startup.starts, startup.unsettled), (3, 0), "{startup:?}");
+            assert_eq!(startup.open, if window_ms == 0 { 0 } else { 3 }, "{window_ms} ms: {startup:?}");
+        }
     }
 }
 

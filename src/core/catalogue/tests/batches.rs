@@ -2,8 +2,10 @@
 
 use super::world;
 use crate::core::catalogue::{Batch, Case, Catalogue, Member, Profile, batches};
+use crate::core::model::change::{Change, Subject};
 use crate::core::model::flow::Family;
 use crate::core::model::policy::{Direction, Peer, Policy};
+use crate::core::oracle::Assumptions;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 
@@ -90,4 +92,56 @@ fn an_address_is_that_of_whoever_stands_in() {
     assert_eq!(peers(3, Direction::Egress), itself, "a block");
     let Peer::IpBlock { except, .. } = peers(1, Direction::Ingress) else { panic!("no block") };
     assert!(except.contains(&address(&batch.members[1])), "an except: {except:?}");
+}
+
+#[test]
+fn a_namespace_is_made_again_once_for_all_who_need_that() {
+    let both = ["new-namespace-is-let-in", "new-namespace-uses-a-named-port"];
+    let batches = some(&both);
+    assert_eq!(members(&batches), [["new-namespace-is-let-in at x/a", "new-namespace-uses-a-named-port at z/a"]]);
+    let world = world();
+    let instances = batches[0].instances(&world, "k3f9");
+    let again = Change::Recreate { subject: Subject::Namespace("y".to_owned()), bare: false };
+    assert!(instances.iter().all(|instance| instance.steps[1] == again));
+    for experiment in batches[0].experiments(&world, "k3f9", Assumptions::SETTLED) {
+        assert!(!experiment.beside[1].contains(&again), "it is its own change");
+    }
+}
+
+#[test]
+fn whoever_makes_pods_again_has_company() {
+    for (host, guest, together) in [
+        // One of them is to be watched when it starts.
+        ("start-under-policies", "new-target-is-isolated", true),
+        ("new-target-is-isolated", "bare-pods-are-isolated", true),
+        // One pod is guarded where none is made again.
+        ("new-namespace-is-let-in", "update-opens", true),
+        // Beside the namespace that is made again and the one that is closed there is not room enough for two.
+        ("new-namespace-is-let-in", "same-name-in-two-namespaces", false),
+    ] {
+        assert_eq!(some(&[host, guest]).len() == 1, together, "{host} and {guest}");
+    }
+}
+
+#[test]
+fn nobody_has_anything_in_a_namespace_that_another_makes_again() {
+    let world = world();
+    let host = "new-namespace-is-let-in";
+    let again = Change::Recreate { subject: Subject::Namespace("y".to_owned()), bare: false };
+    let is_there = |change: &Change| match change {
+        Change::Relabel { subject: Subject::Namespace(namespace), .. } => namespace == "y",
+        Change::Relabel { subject: Subject::Pod(pod), .. } => pod.namespace == "y",
+        change => change.policies().iter().any(|policy| policy.namespace == "y"),
+    };
+    let mut company = 0;
+    for other in of_profile(Profile::Full).iter().filter(|case| case.id != host) {
+        // Whoever has more steps comes first, and is joined.
+        let [batch] = &some(&[host, &other.id])[..] else { continue };
+        let place = batch.members.iter().position(|member| member.case.id == other.id).unwrap();
+        let instance = &batch.instances(&world, "k3f9")[place];
+        let own = instance.steps.contains(&again);
+        assert!(own || !instance.setup.iter().chain(&instance.steps).any(is_there), "{}", other.id);
+        company += 1;
+    }
+    assert!(company > 20, "{company} cases keep it company");
 }
