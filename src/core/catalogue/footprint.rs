@@ -125,12 +125,16 @@ impl Guarded {
         self.again.intersection(&other.again).any(|(_, shared)| shared == namespace)
     }
 
-    /// Whether both can have what they need. Pods that both make again, and neither isolates, they have in common.
+    /// Whether both can have what they need. One may guard what a pod receives while the other guards what it sends; pods that
+    /// both make again, and neither isolates, they have in common.
     fn goes_with(&self, other: &Self) -> bool {
         let isolates = |one: &Self, pod: &PodId| one.ingress.contains(pod) || one.egress.contains(pod);
         let shared = |pod: &PodId| self.shares(other, &pod.namespace) && !isolates(self, pod) && !isolates(other, pod);
+        let takes = |one: &Self, other: &Self| one.remade.iter().all(|pod| !other.pods().contains(pod) || shared(pod));
         let keeps = |one: &Self, other: &Self| one.has.iter().all(|namespace| !other.sweeps(namespace));
-        self.pods().intersection(&other.pods()).all(|pod| shared(pod)) && keeps(self, other) && keeps(other, self)
+        self.ingress.is_disjoint(&other.ingress)
+            && self.egress.is_disjoint(&other.egress)
+            && [(self, other), (other, self)].into_iter().all(|(one, other)| takes(one, other) && keeps(one, other))
     }
 
     /// Whether what happens between these two, as `other` sees it, does not depend on it.
@@ -248,11 +252,10 @@ fn leave_enough<'a>(guarded: impl Iterator<Item = &'a Guarded> + Clone, blueprin
             continue;
         }
         let of_namespace =
-            |guarded: &Guarded| guarded.pods().iter().filter(|pod| pod.namespace == namespace.id).count();
-        let counts = guarded.clone().map(of_namespace);
+            |guarded: &'a Guarded| guarded.pods().into_iter().filter(|pod| pod.namespace == namespace.id);
         let all = namespace.pods.len();
-        let (most, sum) = counts.fold((0, 0), |(most, sum), count: usize| (most.max(count), sum + count));
-        if sum < all {
+        let most = guarded.clone().map(|guarded| of_namespace(guarded).count()).max().unwrap_or_default();
+        if guarded.clone().flat_map(of_namespace).collect::<BTreeSet<_>>().len() < all {
             free += 1;
         } else if most < all {
             return false;

@@ -70,10 +70,10 @@ fn an_address_is_that_of_whoever_stands_in() {
         members(&batches),
         [[
             "except-then-address at x/a",
-            "several-excepts at x/c",
-            "ip-block-except-pods at y/a",
-            "egress-to-address at y/b",
-            "egress-to-block-with-except at z/a",
+            "several-excepts at x/a",
+            "ip-block-except-pods at x/c",
+            "egress-to-address at x/c",
+            "egress-to-block-with-except at y/c",
         ]]
     );
 
@@ -92,6 +92,14 @@ fn an_address_is_that_of_whoever_stands_in() {
     assert_eq!(peers(3, Direction::Egress), itself, "a block");
     let Peer::IpBlock { except, .. } = peers(1, Direction::Ingress) else { panic!("no block") };
     assert!(except.contains(&address(&batch.members[1])), "an except: {except:?}");
+}
+
+#[test]
+fn one_case_guards_what_a_pod_receives_and_another_what_it_sends() {
+    let both = ["deny-ingress-to-one-pod", "deny-egress-of-one-pod"];
+    assert_eq!(members(&some(&both)), [["deny-ingress-to-one-pod at x/a", "deny-egress-of-one-pod at x/a"]]);
+    let [batch] = &some(&["default-deny-both", "deny-egress-of-one-pod"])[..] else { panic!("they go together") };
+    assert_ne!(batch.members[0].seat, batch.members[1].seat, "both ways are taken there");
 }
 
 #[test]
