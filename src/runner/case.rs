@@ -117,9 +117,8 @@ pub(super) async fn run<L: Lane>(
             work.ask_kubelet(phase).await?;
         }
     }
-    for change in instances.iter().flat_map(|instance| &instance.restore) {
-        work.change(change).await?;
-    }
+    let restore: Vec<Change> = instances.into_iter().flat_map(|instance| instance.restore).collect();
+    work.change(&restore).await?;
     let members = work.members;
     let settings = shared.settings.recorded();
     let clean = members.iter().all(|member| is_clean(&member.started, &member.ended, &settings));
@@ -324,9 +323,8 @@ impl<L: Lane> Work<'_, L> {
     async fn make_pods(&mut self, phase: Phase, watched: &[PodId]) -> Result<Vec<Pod>, CaseError> {
         let mut pods: Vec<Pod> = watched.iter().filter_map(|pod| self.world.pod(pod)).cloned().collect();
         let is_new = |change: &Change| watched.iter().any(|pod| change.makes(pod));
-        for change in self.changes(phase).iter().filter(|change| change.makes_pods() && !is_new(change)) {
-            pods.extend(self.change(change).await?);
-        }
+        let changes = self.changes(phase).into_iter().filter(|change| change.makes_pods() && !is_new(change));
+        pods.extend(self.change(&changes.collect::<Vec<_>>()).await?);
         Ok(pods)
     }
 
@@ -334,9 +332,8 @@ impl<L: Lane> Work<'_, L> {
     async fn probe(&mut self, phase: Phase, cells: &mut [Cell]) -> Result<Probed, CaseError> {
         let clock = self.agents.clock;
         let requested_us = clock.now_us();
-        for change in self.changes(phase).iter().filter(|change| !change.makes_pods()) {
-            self.change(change).await?;
-        }
+        let changes = self.changes(phase).into_iter().filter(|change| !change.makes_pods());
+        self.change(&changes.collect::<Vec<_>>()).await?;
         let accepted_us = clock.now_us();
         let (shared, lane) = (self.shared, self.number);
         let on_progress = |wrong| shared.emit(Event::PhaseProgress { lane, wrong });
@@ -362,23 +359,24 @@ impl<L: Lane> Work<'_, L> {
         changes
     }
 
-    /// Makes a change. Gives the pods that it makes again as they now are.
-    async fn change(&mut self, change: &Change) -> Result<Vec<Pod>, CaseError> {
-        match change {
-            Change::Recreate { subject, bare: _ } => {
-                // The agents of what is made again are others than before.
-                let endpoints: Vec<Endpoint> = self.world.held_by(subject).map(|pod| pod.id.clone().into()).collect();
-                self.agents.leave(&endpoints).await?;
-                self.lane.apply(change).await?;
-                self.world = self.first().case.narrow(self.lane.world().clone());
-                self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
-                Ok(self.world.held_by(subject).cloned().collect())
+    /// Makes changes, one after the other, but pods beside each other. Gives those as they now are.
+    async fn change(&mut self, changes: &[Change]) -> Result<Vec<Pod>, CaseError> {
+        let mut pods = Vec::new();
+        for changes in changes.chunk_by(|one, next| one.makes_pods() && next.makes_pods()) {
+            let is_made = |pod: &&Pod| changes.iter().any(|change| change.makes(&pod.id));
+            // The agents of what is made again are others than before.
+            let made: Vec<PodId> = self.world.pods.iter().filter(is_made).map(|pod| pod.id.clone()).collect();
+            let endpoints: Vec<Endpoint> = made.iter().cloned().map(Endpoint::from).collect();
+            self.agents.leave(&endpoints).await?;
+            self.lane.apply_all(changes).await?;
+            if made.is_empty() {
+                continue;
             }
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => {
-                self.lane.apply(change).await?;
-                Ok(Vec::new())
-            }
+            self.world = self.first().case.narrow(self.lane.world().clone());
+            self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
+            pods.extend(made.iter().filter_map(|pod| self.world.pod(pod)).cloned());
         }
+        Ok(pods)
     }
 
     /// What is wrong is tried again while no other lane probes: load must not look like policy.

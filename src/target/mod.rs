@@ -116,6 +116,16 @@ pub trait Lane: Send + 'static {
     /// runs by then, under other addresses and with other agents than before.
     fn apply(&mut self, change: &Change) -> impl Future<Output = Result<(), TargetError>> + Send;
 
+    /// Makes several changes that have nothing to do with each other, at once where the target can.
+    fn apply_all(&mut self, changes: &[Change]) -> impl Future<Output = Result<(), TargetError>> + Send {
+        async move {
+            for change in changes {
+                self.apply(change).await?;
+            }
+            Ok(())
+        }
+    }
+
     /// From the next time on that this pod is made, its agent obeys these orders before any controller comes, beginning with
     /// its first instruction.
     fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> impl Future<Output = Result<(), TargetError>> + Send;

@@ -131,7 +131,17 @@ impl ClusterLane {
         Ok(())
     }
 
-    async fn recreate(&mut self, subject: &Subject, bare: bool) -> Result<(), TargetError> {
+    /// Makes what these hold again, and takes it into the world when all of it runs: pods and namespaces start beside each other.
+    async fn recreate(&mut self, subjects: &[(Subject, bool)]) -> Result<(), TargetError> {
+        for again in try_join_all(subjects.iter().map(|(subject, bare)| self.made_again(subject, *bare))).await? {
+            self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
+        }
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
+        Ok(())
+    }
+
+    /// The part of the world that a subject holds, made again.
+    async fn made_again(&self, subject: &Subject, bare: bool) -> Result<World, TargetError> {
         let mut part = self.world.clone();
         part.pods.retain(|pod| subject.holds(&pod.id));
         part.namespaces.retain(|namespace| part.pods.iter().any(|pod| pod.id.namespace == namespace.id));
@@ -163,9 +173,7 @@ impl ClusterLane {
             }
         };
         let (again, _) = self.maker.started(created, Laggards::Fail, |_, _| {}).await?;
-        self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.world);
-        Ok(())
+        Ok(again)
     }
 
     /// Deletes a pod and waits until it has gone. From a controller that is to have none afterwards, none is taken: it takes
@@ -297,7 +305,23 @@ impl Lane for ClusterLane {
             Change::Replace { policies } => try_join_all(policies.iter().map(|p| self.replace(p))).await.map(drop),
             Change::Delete { policies } => try_join_all(policies.iter().map(|p| self.delete(p))).await.map(drop),
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
-            Change::Recreate { subject, bare } => self.recreate(subject, *bare).await,
+            Change::Recreate { subject, bare } => self.recreate(&[(subject.clone(), *bare)]).await,
+        }
+    }
+
+    async fn apply_all(&mut self, changes: &[Change]) -> Result<(), TargetError> {
+        let subject = |change: &'_ Change| match change {
+            Change::Recreate { subject, bare } => Some((subject.clone(), *bare)),
+            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => None,
+        };
+        match changes.iter().map(subject).collect::<Option<Vec<_>>>() {
+            Some(subjects) => self.recreate(&subjects).await,
+            None => {
+                for change in changes {
+                    self.apply(change).await?;
+                }
+                Ok(())
+            }
         }
     }
 
