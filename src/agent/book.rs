@@ -44,13 +44,14 @@ struct Current {
     flow: u32,
     index: u32,
     streak: Option<Streak>,
+    slowest_ms: u32,
     told: u32,
 }
 
 impl Book {
     /// An empty book for these flows; the attempts name a flow by its place in the list.
     pub(crate) fn new(epoch: u32, flows: impl Iterator<Item = u32>) -> Self {
-        let current = flows.map(|flow| Current { flow, index: 0, streak: None, told: 0 }).collect();
+        let current = flows.map(|flow| Current { flow, index: 0, streak: None, slowest_ms: 0, told: 0 }).collect();
         Self { epoch, state: Mutex::new(State { current, ..State::default() }), changed: Notify::new() }
     }
 
@@ -59,10 +60,10 @@ impl Book {
     }
 
     /// An attempt of the flow at `place` has ended.
-    pub(crate) fn enter(&self, place: usize, outcome: Outcome, began_us: u64) {
+    pub(crate) fn enter(&self, place: usize, outcome: Outcome, began_us: u64, took: Duration) {
         let mut state = self.lock();
         let before = state.due();
-        state.enter(place, outcome, began_us);
+        state.enter(place, outcome, began_us, u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
         if state.due() != before {
             self.changed.notify_one();
         }
@@ -108,7 +109,7 @@ impl Book {
 }
 
 impl State {
-    fn enter(&mut self, place: usize, outcome: Outcome, began_us: u64) {
+    fn enter(&mut self, place: usize, outcome: Outcome, began_us: u64, took_ms: u32) {
         let Some(current) = self.current.get_mut(place) else {
             return;
         };
@@ -117,18 +118,21 @@ impl State {
                 streak.count = streak.count.saturating_add(1);
                 streak.first_us = streak.first_us.min(began_us);
                 streak.last_us = streak.last_us.max(began_us);
+                current.slowest_ms = current.slowest_ms.max(took_ms);
                 self.growth.get_or_insert_with(Instant::now);
             }
             former => {
                 let streak = Streak { outcome, count: 1, first_us: began_us, last_us: began_us };
                 if let Some(ended) = former.replace(streak) {
                     let told = current.told == ended.count;
-                    let ended = FlowStreak { flow: current.flow, index: current.index, streak: ended };
+                    let (flow, index, slowest_ms) = (current.flow, current.index, current.slowest_ms);
+                    let ended = FlowStreak { flow, index, streak: ended, slowest_ms };
                     current.index += 1;
                     current.told = 0;
                     let kept = if told { &mut self.told } else { &mut self.untold };
                     keep(kept, ended);
                 }
+                current.slowest_ms = took_ms;
                 self.news.get_or_insert_with(Instant::now);
             }
         }
@@ -160,7 +164,8 @@ impl State {
                 && (with_growth || current.told == 0)
             {
                 current.told = streak.count;
-                streaks.push(FlowStreak { flow: current.flow, index: current.index, streak: streak.clone() });
+                let (flow, index, slowest_ms) = (current.flow, current.index, current.slowest_ms);
+                streaks.push(FlowStreak { flow, index, streak: streak.clone(), slowest_ms });
             }
         }
         streaks
@@ -179,6 +184,9 @@ mod tests {
     use super::*;
     use Outcome::{Refused, TimedOut};
 
+    /// How long the attempts of these tests take.
+    const SOON: Duration = Duration::from_millis(1);
+
     fn counts(streaks: &[FlowStreak]) -> Vec<(u32, u32, u32)> {
         streaks.iter().map(|s| (s.flow, s.index, s.streak.count)).collect()
     }
@@ -188,17 +196,17 @@ mod tests {
         let book = Book::new(1, [7].into_iter());
         let begin = Instant::now();
         assert!(book.due().is_none());
-        book.enter(0, Refused, 10);
+        book.enter(0, Refused, 10, SOON);
         assert_eq!(book.due(), Some(begin + BATCH));
         tokio::time::advance(BATCH).await;
         assert_eq!(counts(&book.take()), [(7, 0, 1)]);
-        book.enter(0, Refused, 20);
+        book.enter(0, Refused, 20, SOON);
         assert_eq!(book.due(), Some(begin + BATCH * 2), "nothing has grown before");
         tokio::time::advance(BATCH).await;
         assert_eq!(counts(&book.take()), [(7, 0, 2)]);
-        book.enter(0, Refused, 30);
+        book.enter(0, Refused, 30, SOON);
         assert_eq!(book.due(), Some(begin + BATCH * 2 + GROWTH));
-        book.enter(0, TimedOut, 25);
+        book.enter(0, TimedOut, 25, SOON);
         assert_eq!(book.due(), Some(begin + BATCH * 3), "a new streak does not wait for growth");
         tokio::time::advance(BATCH).await;
         assert_eq!(counts(&book.take()), [(7, 0, 3), (7, 1, 1)]);
@@ -208,20 +216,29 @@ mod tests {
     async fn times_are_the_earliest_and_the_latest_beginning() {
         let book = Book::new(1, [7].into_iter());
         for began_us in [20, 10, 30, 25] {
-            book.enter(0, TimedOut, began_us);
+            book.enter(0, TimedOut, began_us, SOON);
         }
         let told = book.take_all();
         assert_eq!((told[0].streak.first_us, told[0].streak.last_us, told[0].streak.count), (10, 30, 4));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_slowest_attempt_of_each_streak_is_told() {
+        let book = Book::new(1, [7].into_iter());
+        for (outcome, took_ms) in [(Refused, 20), (Refused, 70), (Refused, 30), (TimedOut, 250), (Refused, 10)] {
+            book.enter(0, outcome, 1, Duration::from_millis(took_ms));
+        }
+        assert_eq!(book.take_all().iter().map(|streak| streak.slowest_ms).collect::<Vec<_>>(), [70, 250, 10]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_new_controller_hears_everything_again_in_order() {
         let book = Book::new(1, [7, 8].into_iter());
-        book.enter(0, Refused, 1);
+        book.enter(0, Refused, 1, SOON);
         assert_eq!(book.take_all().len(), 1);
-        book.enter(0, TimedOut, 2);
-        book.enter(0, Refused, 3);
-        book.enter(1, Refused, 3);
+        book.enter(0, TimedOut, 2, SOON);
+        book.enter(0, Refused, 3, SOON);
+        book.enter(1, Refused, 3, SOON);
         book.tell_again();
         assert_eq!(counts(&book.take_all()), [(7, 0, 1), (7, 1, 1), (7, 2, 1), (8, 0, 1)]);
         assert!(book.take_all().is_empty());

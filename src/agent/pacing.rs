@@ -103,7 +103,8 @@ impl Pacing {
     }
 }
 
-/// A pause that doubles.
+/// A pause that grows by half of what it is: whoever awaits a single attempt more, as at the end of a hold, does not wait long for
+/// it.
 #[derive(Debug)]
 struct Backoff {
     shortest: Duration,
@@ -119,7 +120,7 @@ impl Backoff {
     }
 
     fn lengthen(&mut self) {
-        self.pause = self.pause.saturating_mul(2).min(self.longest);
+        self.pause = (self.pause + self.pause / 2).min(self.longest);
     }
 
     fn restart(&mut self) {

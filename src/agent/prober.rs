@@ -44,6 +44,7 @@ impl Probing {
 struct Attempt {
     number: u64,
     began_us: u64,
+    took: Duration,
     outcome: Outcome,
 }
 
@@ -94,13 +95,14 @@ impl<N: Net> Prober<N> {
                 biased;
                 _ = stopped.changed() => return attempts.shutdown().await,
                 Some(ended) = attempts.join_next() => {
-                    let Attempt { number, began_us, outcome } = ended.unwrap_or_else(|panic| Attempt {
+                    let Attempt { number, began_us, took, outcome } = ended.unwrap_or_else(|panic| Attempt {
                         number: pacing.youngest(),
                         began_us: self.net.arrivals().clock().now_us(),
+                        took: Duration::ZERO,
                         outcome: Outcome::ProbeError { message: panic.to_string() },
                     });
                     pacing.end(number, outcome.signal(), Instant::now());
-                    book.enter(place, outcome, began_us);
+                    book.enter(place, outcome, began_us, took);
                 }
                 () = sleep_until(pacing.due()), if attempts.len() < pacing.at_once() => {
                     let number = pacing.begin(Instant::now());
@@ -113,8 +115,8 @@ impl<N: Net> Prober<N> {
     async fn attempt(self, flow: Arc<ProbeFlow>, epoch: u32, number: u64) -> Attempt {
         let _permit = self.permits.acquire().await;
         // Before anything is sent, and after all waiting: what began after a change was sent after it.
-        let began_us = self.net.arrivals().clock().now_us();
+        let (began_us, began) = (self.net.arrivals().clock().now_us(), Instant::now());
         let outcome = self.net.attempt(&flow, epoch).await;
-        Attempt { number, began_us, outcome }
+        Attempt { number, began_us, took: began.elapsed(), outcome }
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// The version that both sides must share.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// The longest frame either side accepts, in bytes. A longer announced length ends the connection unread.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -203,6 +203,8 @@ pub struct FlowStreak {
     pub index: u32,
     /// The streak.
     pub streak: Streak,
+    /// How long the slowest of its attempts took, in milliseconds.
+    pub slowest_ms: u32,
 }
 
 /// Datagrams of one flow that reached a receiver. Times are the receiver's monotonic clock.

@@ -45,6 +45,8 @@ pub(super) struct Agents {
     pub(super) tracking: Tracking,
     /// Whether nothing was probed in their world yet.
     pub(super) fresh: bool,
+    /// How long the slowest answer took since the case began, in milliseconds.
+    pub(super) slowest_ms: u32,
     /// How long a step may take, as far as is known by now.
     pub(super) patience: watch::Receiver<Duration>,
 }
@@ -82,6 +84,7 @@ impl Agents {
             standstill: Arc::clone(&shared.standstill),
             tracking: shared.budget.tracking(),
             fresh: true,
+            slowest_ms: 0,
             patience: shared.patience(),
         };
         let everybody: Vec<Endpoint> = world.endpoints().collect();
@@ -145,6 +148,7 @@ impl Agents {
     /// Another case begins.
     pub(super) fn begin_case(&mut self) {
         self.case_epoch = self.epoch + 1;
+        self.slowest_ms = 0;
     }
 
     /// The world as these agents can speak in it: without SCTP where the kernel of one of them has none.

@@ -1,9 +1,9 @@
 //! The canary: a case whose policies stay in force, calmly watched, while the other lanes work.
 
 use super::budget::{LongestPause, Tries, keeps_stopped};
-use super::phase::wire_ms;
 use super::settings::ATTEMPT_DEADLINE;
 use super::standing::RELAPSE;
+use super::tempo::wire_ms;
 use crate::core::event::{Arrived, Cell};
 use crate::core::model::observation::Streak;
 use crate::core::model::world::World;

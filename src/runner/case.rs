@@ -16,6 +16,7 @@ use crate::core::fault::reading::Reading;
 use crate::core::fault::{Experiment, plan};
 use crate::core::model::change::{Change, guarded};
 use crate::core::model::flow::{Connection, Endpoint, Flow, PodId};
+use crate::core::model::policy::Direction;
 use crate::core::model::world::{Pod, World};
 use crate::core::oracle::{Answer, Assumptions};
 use crate::core::verdict::{Seen, is_clean, observe_property, seen};
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 const FURTHER_BASELINES: usize = 3;
 
 /// How many attempts a blocked flow usually makes until every other flow has held too, and what is in flight then.
-const AFTER_HOLD: u32 = 4;
+const AFTER_HOLD: u32 = 5;
 
 /// Why a case could not be finished. Its lane is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +190,10 @@ impl<L: Lane> Work<'_, L> {
         let mut cells = self.cells(phase);
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (self.goal(phase), &self.shared.settings);
-        let taken = room(self.shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
+        let unsent = self.unsent(phase, &cells);
+        let remembered = |cell: &Cell, tries: Tries| if unsent.contains(&cell.flow) { tries.unsent() } else { tries };
+        let expected = |cell: &Cell| remembered(cell, tries(goal, cell, settings));
+        let taken = room(self.shared, self.number, &self.world, &cells, expected).await;
 
         let Probed { requested_us, accepted_us, mut observed } = match self.probe(phase, &mut cells).await {
             Ok(probed) => probed,
@@ -199,7 +203,8 @@ impl<L: Lane> Work<'_, L> {
                 return Err(error);
             }
         };
-        self.shared.budget.settle(taken, &self.world, &cells).await;
+        let left = |cell: &Cell| remembered(cell, Tries::of(cell));
+        self.shared.budget.settle(taken, &self.world, &cells, left).await;
         drop(turn);
         if self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1) {
             if observed.held_us.is_some() {
@@ -243,10 +248,7 @@ impl<L: Lane> Work<'_, L> {
 
     /// The flows that the phase probes, with what must happen to each.
     fn cells(&self, phase: Phase) -> Vec<Cell> {
-        let taking_part = || self.members.iter().filter(|member| member.started.has(phase));
-        // What is in force is the same for all members.
-        let Some(Running { experiment, .. }) = taking_part().next() else { return Vec::new() };
-        let (right, index) = (Reading::faithful(experiment), experiment.index(phase));
+        let Some((right, index)) = self.right(phase) else { return Vec::new() };
         let sound: BTreeSet<&Flow> = self.sound_flows().into_iter().collect();
         let is_probed = |flow: &&Flow| match phase {
             Phase::Baseline => true,
@@ -254,7 +256,8 @@ impl<L: Lane> Work<'_, L> {
             // A connection that was cut does not come back.
             Phase::Removal => sound.contains(flow) && flow.connection == Connection::New,
         };
-        let flows: BTreeSet<&Flow> = taking_part().flat_map(|member| &member.flows).filter(is_probed).collect();
+        let flows: BTreeSet<&Flow> =
+            self.taking_part(phase).flat_map(|member| &member.flows).filter(is_probed).collect();
         let cell = |flow: &Flow| Cell {
             flow: flow.clone(),
             expected: right.answer(index, flow),
@@ -263,6 +266,26 @@ impl<L: Lane> Work<'_, L> {
             alone: None,
         };
         flows.into_iter().map(cell).collect()
+    }
+
+    fn taking_part(&self, phase: Phase) -> impl Iterator<Item = &Running<'_>> {
+        self.members.iter().filter(move |member| member.started.has(phase))
+    }
+
+    /// What is right in a phase, which has that index in it. What is in force is the same for all members.
+    fn right(&self, phase: Phase) -> Option<(Reading, usize)> {
+        let experiment = &self.taking_part(phase).next()?.experiment;
+        Some((Reading::faithful(experiment), experiment.index(phase)))
+    }
+
+    /// The flows that nobody but their senders' side denies: connection tracking never hears of what is stopped there.
+    fn unsent(&self, phase: Phase, cells: &[Cell]) -> BTreeSet<Flow> {
+        let Some((right, index)) = self.right(phase) else { return BTreeSet::new() };
+        let side = |flow: &Flow, direction| right.side(index, flow, direction);
+        let is_unsent = |flow: &&Flow| {
+            side(flow, Direction::Egress) == Answer::Deny && side(flow, Direction::Ingress) == Answer::Allow
+        };
+        cells.iter().map(|cell| &cell.flow).filter(is_unsent).cloned().collect()
     }
 
     /// What a phase was for one member of the batch. It may be right in the midst of others that are not.
@@ -441,7 +464,7 @@ impl<L: Lane> Work<'_, L> {
         let now = self.agents.clock.now_us();
         match self.agents.observe(world, &mut again, before, goal, settings, now, |_| {}).await {
             Ok(_) => {
-                self.shared.budget.settle(taken, world, &again).await;
+                self.shared.budget.settle(taken, world, &again, Tries::of).await;
                 Ok(again)
             }
             Err(error) => {

@@ -14,6 +14,7 @@ mod phase;
 mod settings;
 mod standing;
 mod supervisor;
+mod tempo;
 #[cfg(test)]
 mod tests;
 mod turns;

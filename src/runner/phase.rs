@@ -4,14 +4,14 @@ use super::agents::{Agents, INBOX};
 use super::budget::LongestPause;
 use super::clock::micros;
 use super::link::{ANSWER_DEADLINE, Inbound};
-use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, BLOCKED_PACE, FRESH_PATIENCE, OPEN_PACE, Settings};
+use super::settings::{ATTEMPT_DEADLINE, BASELINE_PATIENCE, FRESH_PATIENCE, QUICK_DEADLINE, SOON_MS, Settings};
 use super::standing::{Sheet, Standing};
+use super::tempo::Tempo;
 use crate::core::event::{Arrived, Cell};
 use crate::core::model::flow::{Connection, Endpoint, Flow, Protocol};
-use crate::core::model::observation::Streak;
+use crate::core::model::observation::{Signal, Streak};
 use crate::core::model::world::World;
-use crate::core::oracle::Answer;
-use crate::core::verdict::seen::{LOSS_SAMPLE, OVERBLOCK_US};
+use crate::core::verdict::seen::OVERBLOCK_US;
 use crate::core::wire::{FromAgent, Pace, ProbeFlow, SHORTEST_MS, ToAgent};
 use crate::target::identity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +25,6 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// How often a hold is looked at, which has nothing to find out.
 const CALM_TICK: Duration = Duration::from_millis(250);
-
-/// From one attempt to the next while it is awaited that a flow turns, where that is timed.
-const CLOSE_PACE: Duration = Duration::from_millis(40);
-
-/// So many attempts are made at that pace; longer latencies need not be known as closely.
-const CLOSE_ATTEMPTS: u32 = 150;
 
 /// A question and who has not answered it.
 pub(super) struct Asked {
@@ -110,12 +104,11 @@ impl Agents {
         accepted_us: u64,
         on_progress: impl FnMut(usize),
     ) -> Result<Observed, Lost> {
-        let longest = self.longest_pause(world, cells, settings);
-        let patience = self.patience(goal, settings);
-        self.begin(world, cells, |cell| pace(goal, cell, longest, patience, settings)).await;
+        let tempo = self.tempo(goal, world, cells, settings);
+        self.begin(world, cells, |cell| tempo.pace(cell)).await;
         let recorded = settings.recorded();
         let sheet = Sheet { goal, settings: &recorded, baseline, accepted_us };
-        self.follow(cells, sheet, settings, longest, on_progress).await
+        self.follow(cells, sheet, settings, tempo.longest, on_progress).await
     }
 
     /// Follows an epoch that has begun until its goal is reached or patience ends.
@@ -195,8 +188,20 @@ impl Agents {
         self.sync(cells).await
     }
 
-    pub(super) fn longest_pause(&self, world: &World, cells: &[Cell], settings: &Settings) -> LongestPause {
-        LongestPause::of(self.tracking, world, cells, settings.lanes)
+    /// How often these cells are tried in a phase.
+    pub(super) fn tempo(&self, goal: Goal, world: &World, cells: &[Cell], settings: &Settings) -> Tempo {
+        let is_far = self.slowest_ms > SOON_MS;
+        Tempo {
+            goal,
+            deadline: match goal {
+                Goal::Step | Goal::Timed | Goal::Removal if !is_far => QUICK_DEADLINE,
+                Goal::Step | Goal::Timed | Goal::Removal | Goal::Baseline | Goal::Alone => ATTEMPT_DEADLINE,
+            },
+            longest: LongestPause::of(self.tracking, world, cells, settings.lanes),
+            patience: self.patience(goal, settings),
+            hold: settings.hold,
+            hold_attempts: settings.hold_attempts,
+        }
     }
 
     /// How long what is wrong may take to come right.
@@ -399,6 +404,9 @@ impl Agents {
                         let cause = format!("it reported times of {} that cannot be", cell.flow);
                         return Err(Lost { endpoint, cause });
                     }
+                    if streak.outcome.signal() == Signal::Through {
+                        self.slowest_ms = self.slowest_ms.max(update.slowest_ms);
+                    }
                     let place = update.index as usize;
                     match place.cmp(&cell.streaks.len()) {
                         std::cmp::Ordering::Less => cell.streaks[place] = streak,
@@ -445,53 +453,4 @@ impl Agents {
         }
         Ok(())
     }
-}
-
-/// When a flow of a phase is tried again.
-pub(super) fn pace(goal: Goal, cell: &Cell, longest: LongestPause, patience: Duration, settings: &Settings) -> Pace {
-    let brisk = Duration::from_millis(100);
-    // The attempts that a denial takes fill the hold; more would prove nothing more.
-    let denied = BLOCKED_PACE.max(settings.hold / settings.hold_attempts.max(1));
-    let (through, through_max) = match (goal, cell.expected) {
-        (Goal::Timed, Answer::Deny | Answer::Undefined(_)) => (CLOSE_PACE, longest.through),
-        // How many attempts get lost is part of the answer, so that there must be some, however long they have.
-        (Goal::Baseline, _) => (2 * brisk, patience / 10),
-        // What must be blocked gets through until the change has taken effect, which is not to be waited for longer than
-        // it takes.
-        (Goal::Step, Answer::Deny | Answer::Undefined(_)) => (brisk, longest.through),
-        // After a removal what is open has shown all it had to, and waits for what is not.
-        (Goal::Removal, _) => (longest.through, longest.through),
-        // One success now and one before a hold of a second is over, early enough to see it fail.
-        (Goal::Step | Goal::Timed, Answer::Allow) | (Goal::Alone, _) => (9 * brisk, longest.through.max(9 * brisk)),
-    };
-    let (blocked, blocked_max) = match (goal, cell.expected) {
-        (Goal::Baseline, _) => (OPEN_PACE, patience / 10),
-        (Goal::Timed, Answer::Allow) => (CLOSE_PACE, longest.overblocked),
-        (Goal::Step | Goal::Removal | Goal::Alone, Answer::Allow) => (OPEN_PACE, longest.overblocked),
-        (Goal::Step | Goal::Timed | Goal::Removal | Goal::Alone, Answer::Deny | Answer::Undefined(_)) => {
-            (denied, longest.denied.max(denied))
-        }
-    };
-    Pace {
-        deadline_ms: wire_ms(ATTEMPT_DEADLINE),
-        blocked_ms: wire_ms(blocked),
-        blocked_attempts: match (goal, cell.expected) {
-            (Goal::Timed, Answer::Allow) => CLOSE_ATTEMPTS,
-            (Goal::Timed, Answer::Deny | Answer::Undefined(_))
-            | (Goal::Baseline | Goal::Step | Goal::Removal | Goal::Alone, _) => settings.hold_attempts,
-        },
-        blocked_max_ms: wire_ms(blocked_max),
-        through_ms: wire_ms(through),
-        through_attempts: match (goal, cell.expected) {
-            (Goal::Timed, Answer::Deny | Answer::Undefined(_)) => CLOSE_ATTEMPTS,
-            // What was not there from the beginning has shown soon enough that nothing of it gets lost.
-            (Goal::Baseline, _) => LOSS_SAMPLE,
-            (Goal::Timed, Answer::Allow) | (Goal::Step | Goal::Removal | Goal::Alone, _) => 1,
-        },
-        through_max_ms: wire_ms(through_max),
-    }
-}
-
-pub(super) fn wire_ms(duration: Duration) -> u32 {
-    u32::try_from(micros(duration) / 1_000).unwrap_or(u32::MAX)
 }

@@ -4,8 +4,14 @@ use crate::core::event::RunSettings;
 use crate::core::verdict::seen::ATTEMPT_DEADLINE_US;
 use std::time::Duration;
 
-/// An attempt ends after this long.
+/// An attempt ends after this long, at the latest.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_micros(ATTEMPT_DEADLINE_US);
+
+/// The same where every answer came soon before any policy.
+pub(super) const QUICK_DEADLINE: Duration = Duration::from_millis(250);
+
+/// An answer that took no longer came soon, in milliseconds.
+pub(super) const SOON_MS: u32 = 200;
 
 /// From one attempt to the next while nothing gets through.
 pub(super) const BLOCKED_PACE: Duration = Duration::from_millis(50);

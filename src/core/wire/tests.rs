@@ -75,11 +75,12 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn streak() -> impl Strategy<Value = FlowStreak> {
-    (any::<[u32; 3]>(), outcome(), any::<[u64; 2]>()).prop_map(
-        |([flow, index, count], outcome, [first_us, last_us])| FlowStreak {
+    (any::<[u32; 4]>(), outcome(), any::<[u64; 2]>()).prop_map(
+        |([flow, index, count, slowest_ms], outcome, [first_us, last_us])| FlowStreak {
             flow,
             index,
             streak: Streak { outcome, count, first_us, last_us },
+            slowest_ms,
         },
     )
 }

@@ -5,9 +5,11 @@
 //! server tells of an address no sooner than it tells the engine, which would hide what is looked for.
 
 use super::super::agents::Agents;
-use super::super::phase::{Goal, TICK, pace, wire_ms};
+use super::super::budget::Tries;
+use super::super::phase::{Goal, TICK};
 use super::super::settings::ATTEMPT_DEADLINE;
 use super::super::standing::Sheet;
+use super::super::tempo::wire_ms;
 use super::{CaseError, Running, Work, room, tries};
 use crate::core::catalogue::Action;
 use crate::core::event::{Cell, Event, Phase, PodStarted};
@@ -60,11 +62,9 @@ impl<L: Lane> Work<'_, L> {
         let mut cells = of_start(&self.members[place].experiment, phase, &self.world, id);
         let taken = room(shared, self.number, &self.world, &cells, |cell| tries(goal, cell, settings)).await;
 
-        let longest = self.agents.longest_pause(&self.world, &cells, settings);
-        let patience = self.agents.patience(goal, settings);
+        let tempo = self.agents.tempo(goal, &self.world, &cells, settings);
         self.agents.leave(std::slice::from_ref(&newcomer)).await?;
-        let paces = |cell: &Cell| pace(goal, cell, longest, patience, settings);
-        let plan = self.agents.await_start(&self.world, id, &cells, paces).await;
+        let plan = self.agents.await_start(&self.world, id, &cells, |cell| tempo.pace(cell)).await;
         self.lane.instruct(id, plan).await?;
         self.make_again(id, &mut cells).await?;
         self.world = self.first().case.narrow(self.lane.world().clone());
@@ -79,8 +79,8 @@ impl<L: Lane> Work<'_, L> {
         };
         let recorded = settings.recorded();
         let sheet = Sheet { goal, settings: &recorded, baseline: &[], accepted_us: began_us };
-        let observed = self.agents.follow(&mut cells, sheet, settings, longest, |_| {}).await?;
-        shared.budget.settle(taken, &self.world, &cells).await;
+        let observed = self.agents.follow(&mut cells, sheet, settings, tempo.longest, |_| {}).await?;
+        shared.budget.settle(taken, &self.world, &cells, Tries::of).await;
         let Some(pod) = self.world.pod(id).cloned() else { return Ok(false) };
         shared.emit(Event::PodStarted(Box::new(PodStarted {
             lane: self.number,

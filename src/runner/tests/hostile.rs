@@ -27,7 +27,12 @@ fn run_lying(lie: impl Fn(FromAgent) -> Vec<FromAgent> + Send + Sync + 'static) 
 /// A streak of attempts that got through for as long as anybody could ask for.
 fn through(flow: u32, index: u32) -> FlowStreak {
     let outcome = Outcome::Connected { source: Ipv4Addr::LOCALHOST.into() };
-    FlowStreak { flow, index, streak: Streak { outcome, count: 1_000, first_us: 0, last_us: 100_000_000 } }
+    FlowStreak {
+        flow,
+        index,
+        streak: Streak { outcome, count: 1_000, first_us: 0, last_us: 100_000_000 },
+        slowest_ms: 0,
+    }
 }
 
 /// Why a run that could not even begin failed.

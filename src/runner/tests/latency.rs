@@ -96,3 +96,24 @@ fn a_timed_case_probes_alone() {
         assert!(beside.is_none(), "{from}..{to}: {beside:?}");
     }
 }
+
+#[test]
+fn attempts_end_soon_where_answers_come_soon_and_have_longer_where_these_are_far() {
+    let cases = || some_cases(&["deny-ingress-to-one-pod", "udp-rule-is-not-tcp", "egress-to-pod-and-port"]);
+    for (round_trip_ms, holding_ms) in
+        [(1, 1_000..1_500), (200, 1_000..1_500), (300, 1_500..2_000), (450, 1_500..2_000)]
+    {
+        let round_trip = Duration::from_millis(round_trip_ms);
+        let (result, events) = simulate(SimOptions { round_trip, ..SimOptions::default() }, cases());
+        assert_eq!(result.verdict, Verdict::Enforced, "{round_trip_ms} ms: {}", story(&result));
+        for RunEvent { event, .. } in &events {
+            let Event::PhaseEnded(ended) = event else { continue };
+            let (Phase::Step(_), Some(since_us)) = (ended.phase, ended.held_since_us()) else { continue };
+            let holding = (ended.ended_us - since_us) / 1_000;
+            assert!(holding_ms.contains(&holding), "{round_trip_ms} ms: {} held {holding} ms", ended.case);
+        }
+        let options = SimOptions { round_trip, ..with("no-engine") };
+        let (result, _) = simulate(options, cases());
+        assert_eq!(result.verdict, Verdict::Ignored, "{round_trip_ms} ms: {}", story(&result));
+    }
+}

@@ -45,6 +45,8 @@ pub struct SimOptions {
     pub refuses: Option<String>,
     /// How long its engine takes to take up a change.
     pub delay: Duration,
+    /// How long a packet is on its way there and its answer back.
+    pub round_trip: Duration,
     /// How long a pod that was made again is not protected.
     pub start_up: Duration,
     /// A time in which it forgets what it was told.
@@ -71,6 +73,7 @@ impl Default for SimOptions {
             mute: None,
             refuses: None,
             delay: Duration::from_millis(100),
+            round_trip: Duration::from_millis(1),
             start_up: Duration::ZERO,
             lapse: None,
             services_after: Duration::ZERO,
@@ -131,6 +134,8 @@ pub(super) struct Engine {
     /// Whether a policy cuts connections that stood before it.
     pub(super) cuts: bool,
     blocks_kubelets: bool,
+    /// How long a packet is on its way there and its answer back.
+    pub(super) round_trip: Duration,
     /// Those of the faults that are the engine's; at most eight.
     engines: Vec<FaultAt>,
     mute: Option<String>,
@@ -207,6 +212,7 @@ impl Engine {
             sctp: options.sctp,
             cuts: options.cuts_standing_connections,
             blocks_kubelets: options.blocks_kubelets,
+            round_trip: options.round_trip,
             engines,
             mute: options.mute.clone(),
             delay: options.delay,

@@ -10,9 +10,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a packet is on its way there and back.
-const ROUND_TRIP: Duration = Duration::from_millis(1);
-
 /// What a TCP probe needs to arrive: SYN, SYN-ACK, request and answer, any of which a lossy network may lose.
 const TCP_PACKETS: usize = 4;
 
@@ -69,12 +66,12 @@ impl SimNet {
 
 impl Net for SimNet {
     async fn attempt(&self, flow: &ProbeFlow, epoch: u32) -> Outcome {
-        tokio::time::sleep(ROUND_TRIP).await;
+        let (round_trip, deadline) = (self.engine.round_trip, Duration::from_millis(flow.pace.deadline_ms.into()));
+        tokio::time::sleep(round_trip.min(deadline)).await;
         match self.deliver(flow, epoch) {
-            Some(outcome) => outcome,
-            None => {
-                let deadline = Duration::from_millis(flow.pace.deadline_ms.into());
-                tokio::time::sleep(deadline.saturating_sub(ROUND_TRIP)).await;
+            Some(outcome) if round_trip < deadline => outcome,
+            Some(_) | None => {
+                tokio::time::sleep(deadline.saturating_sub(round_trip)).await;
                 Outcome::TimedOut
             }
         }
