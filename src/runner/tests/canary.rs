@@ -11,7 +11,7 @@ use crate::target::sim::{Lapse, Lapsed, SimOptions};
 use std::time::Duration;
 
 const OTHERS: [&str; 4] =
-    ["default-deny-ingress", "default-deny-egress", "default-deny-both", "update-drops-a-direction"];
+    ["default-deny-ingress", "default-deny-egress", "port-name-of-another-protocol", "update-drops-a-direction"];
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
