@@ -63,20 +63,13 @@ pub(super) enum LaneError {
 impl Shared {
     pub(super) fn new(
         settings: Settings,
-        mut tasks: Vec<Task>,
+        tasks: Vec<Task>,
         run: String,
         token: String,
         clock: Clock,
         budget: Budget,
         events: mpsc::UnboundedSender<RunEvent>,
     ) -> Self {
-        // The canary goes first, because it stays to the last. What settles an open question comes next, so that nobody who
-        // relies on the answer waits for it. What takes longest is not left for the end: worlds of many nodes, starts, and
-        // namespaces; and then what has many steps.
-        tasks.sort_by_key(|task| {
-            let case = task.batch.first();
-            (!case.canary, !settles(case), !case.every_node, !case.is_slow())
-        });
         let cases = || tasks.iter().flat_map(Task::cases);
         let open = cases().any(settles);
         let busy = AtomicUsize::new(settings.lanes.min(tasks.len()));
@@ -366,6 +359,19 @@ pub(super) fn tasks(cases: Vec<Case>, nodes: usize) -> Vec<Task> {
     batches(cases).into_iter().flat_map(of_batch).collect()
 }
 
+/// In the order in which they are begun, on a target that takes as long as so many steps to open a lane. The canary goes first,
+/// because it stays to the last; where it need not stay for long and lanes take their time, last. What settles an open question
+/// comes next, so that nobody who relies on the answer waits for it. What takes longest is not left for the end: worlds of many
+/// nodes, starts, and namespaces; and then what has many steps.
+pub(super) fn ordered(mut tasks: Vec<Task>, settings: &Settings, opening: usize) -> Vec<Task> {
+    let canary_first = opening == 0 || !settings.canary.is_zero();
+    tasks.sort_by_key(|task| {
+        let case = task.batch.first();
+        (case.canary != canary_first, !settles(case), !case.every_node, !case.is_slow())
+    });
+    tasks
+}
+
 /// The ids that the cases of these tasks have in this run, in the order of those that were asked for.
 pub(super) fn ids(tasks: &[Task], order: &[String]) -> Vec<String> {
     let mut ids: Vec<String> = tasks.iter().flat_map(Task::cases).map(|case| case.id.clone()).collect();
@@ -505,6 +511,7 @@ async fn run_batch<L: Lane>(
 mod tests {
     use super::*;
     use crate::core::catalogue::Catalogue;
+    use crate::runner::tests::settings;
 
     #[test]
     fn a_lane_is_opened_where_some_steps_will_be_left_for_it() {
@@ -544,6 +551,25 @@ mod tests {
         ] {
             let mut queue = Queue { tasks: waiting.into(), lanes: 0, under_way: 0, making: 0 };
             let taken: Vec<Task> = std::iter::from_fn(|| queue.claim(2)).take(5).collect();
+            let taken: Vec<&str> = taken.iter().map(|task| task.batch.first().id.as_str()).collect();
+            assert_eq!(taken, claimed);
+        }
+    }
+
+    #[test]
+    fn a_canary_that_need_not_stay_is_begun_last_where_lanes_take_their_time() {
+        let case = |id: &str| Catalogue::embedded().cases().iter().find(|case| case.id == id).unwrap().clone();
+        let cases = ["deny-ingress-to-one-pod", "update-closes", "canary", "every-node"].map(case).to_vec();
+        let stays = Duration::from_secs(35);
+        for (canary, opening, claimed) in [
+            (stays, 2, ["canary", "update-closes", "every-node"]),
+            (Duration::ZERO, 2, ["update-closes", "every-node", "canary"]),
+            (Duration::ZERO, 0, ["canary", "update-closes", "every-node"]),
+        ] {
+            let settings = Settings { canary, ..settings(1) };
+            let tasks = ordered(tasks(cases.clone(), 2), &settings, opening).into();
+            let mut queue = Queue { tasks, lanes: 0, under_way: 0, making: 0 };
+            let taken: Vec<Task> = std::iter::from_fn(|| queue.claim(opening)).collect();
             let taken: Vec<&str> = taken.iter().map(|task| task.batch.first().id.as_str()).collect();
             assert_eq!(taken, claimed);
         }
