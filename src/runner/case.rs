@@ -187,10 +187,11 @@ impl<L: Lane> Work<'_, L> {
         let began_us = clock.now_us();
         let pods = self.make_pods(phase, &watched).await?;
         let turn = self.shared.turns.turn(self.first().case.stopwatch).await;
-        let mut cells = self.cells(phase);
+        let Some((right, index)) = self.right(phase) else { return Ok(()) };
+        let mut cells = self.cells(phase, &right, index);
         self.shared.emit(Event::PhaseStarted { lane: self.number, phase, flows: cells.len() });
         let (goal, settings) = (self.goal(phase), &self.shared.settings);
-        let unsent = self.unsent(phase, &cells);
+        let unsent = unsent(&cells, &right, index);
         let remembered = |cell: &Cell, tries: Tries| if unsent.contains(&cell.flow) { tries.unsent() } else { tries };
         let expected = |cell: &Cell| remembered(cell, tries(goal, cell, settings));
         let taken = room(self.shared, self.number, &self.world, &cells, expected).await;
@@ -247,8 +248,7 @@ impl<L: Lane> Work<'_, L> {
     }
 
     /// The flows that the phase probes, with what must happen to each.
-    fn cells(&self, phase: Phase) -> Vec<Cell> {
-        let Some((right, index)) = self.right(phase) else { return Vec::new() };
+    fn cells(&self, phase: Phase, right: &Reading, index: usize) -> Vec<Cell> {
         let sound: BTreeSet<&Flow> = self.sound_flows().into_iter().collect();
         let is_probed = |flow: &&Flow| match phase {
             Phase::Baseline => true,
@@ -276,16 +276,6 @@ impl<L: Lane> Work<'_, L> {
     fn right(&self, phase: Phase) -> Option<(Reading, usize)> {
         let experiment = &self.taking_part(phase).next()?.experiment;
         Some((Reading::faithful(experiment), experiment.index(phase)))
-    }
-
-    /// The flows that nobody but their senders' side denies: connection tracking never hears of what is stopped there.
-    fn unsent(&self, phase: Phase, cells: &[Cell]) -> BTreeSet<Flow> {
-        let Some((right, index)) = self.right(phase) else { return BTreeSet::new() };
-        let side = |flow: &Flow, direction| right.side(index, flow, direction);
-        let is_unsent = |flow: &&Flow| {
-            side(flow, Direction::Egress) == Answer::Deny && side(flow, Direction::Ingress) == Answer::Allow
-        };
-        cells.iter().map(|cell| &cell.flow).filter(is_unsent).cloned().collect()
     }
 
     /// What a phase was for one member of the batch. It may be right in the midst of others that are not.
@@ -387,14 +377,15 @@ impl<L: Lane> Work<'_, L> {
         let mut pods = Vec::new();
         for changes in changes.chunk_by(|one, next| one.makes_pods() && next.makes_pods()) {
             let is_made = |pod: &&Pod| changes.iter().any(|change| change.makes(&pod.id));
-            // The agents of what is made again are others than before.
             let made: Vec<PodId> = self.world.pods.iter().filter(is_made).map(|pod| pod.id.clone()).collect();
+            if made.is_empty() {
+                self.lane.apply_all(changes).await?;
+                continue;
+            }
+            // The agents of what is made again are others than before.
             let endpoints: Vec<Endpoint> = made.iter().cloned().map(Endpoint::from).collect();
             self.agents.leave(&endpoints).await?;
             self.lane.apply_all(changes).await?;
-            if made.is_empty() {
-                continue;
-            }
             self.world = self.first().case.narrow(self.lane.world().clone());
             self.agents.join(&self.lane.dial(), self.lane.world(), &endpoints, self.shared).await?;
             pods.extend(made.iter().filter_map(|pod| self.world.pod(pod)).cloned());
@@ -493,6 +484,14 @@ impl<L: Lane> Work<'_, L> {
         let find = |cell: &Cell| self.baseline.iter().find(|before| before.flow == cell.flow);
         cells.iter().map(|cell| find(cell).unwrap_or(cell).clone()).collect()
     }
+}
+
+/// The flows that nobody but their senders' side denies: connection tracking never hears of what is stopped there.
+fn unsent(cells: &[Cell], right: &Reading, index: usize) -> BTreeSet<Flow> {
+    let side = |flow: &Flow, direction| right.side(index, flow, direction);
+    let is_unsent =
+        |flow: &&Flow| side(flow, Direction::Egress) == Answer::Deny && side(flow, Direction::Ingress) == Answer::Allow;
+    cells.iter().map(|cell| &cell.flow).filter(is_unsent).cloned().collect()
 }
 
 /// Waits until the nodes have room for what will be tried on the cells, and says so meanwhile.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// An attempt ends after this long, at the latest.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_micros(ATTEMPT_DEADLINE_US);
 
-/// The same where every answer came soon before any policy.
+/// The same in a case of which every answer came soon so far.
 pub(super) const QUICK_DEADLINE: Duration = Duration::from_millis(250);
 
 /// An answer that took no longer came soon, in milliseconds.

@@ -245,19 +245,16 @@ fn namespace_of(subject: &Subject) -> &String {
 /// Whether a pod stays free in each namespace that is not all one case's: on it shows a `podSelector` that is not heeded, and it
 /// is a control for everybody. One namespace at least is not all one case's, or is made again for all.
 fn leave_enough<'a>(guarded: impl Iterator<Item = &'a Guarded> + Clone, blueprint: &Blueprint) -> bool {
+    let pods: Vec<BTreeSet<&PodId>> = guarded.clone().map(Guarded::pods).collect();
+    let taken: BTreeSet<&PodId> = pods.iter().flatten().copied().collect();
     let mut free = 0;
     for namespace in &blueprint.namespaces {
-        if guarded.clone().all(|guarded| guarded.sweeps(&namespace.id)) {
+        let is_full = |pods: &BTreeSet<&PodId>| {
+            pods.iter().filter(|pod| pod.namespace == namespace.id).count() >= namespace.pods.len()
+        };
+        if guarded.clone().all(|guarded| guarded.sweeps(&namespace.id)) || !is_full(&taken) {
             free += 1;
-            continue;
-        }
-        let of_namespace =
-            |guarded: &'a Guarded| guarded.pods().into_iter().filter(|pod| pod.namespace == namespace.id);
-        let all = namespace.pods.len();
-        let most = guarded.clone().map(|guarded| of_namespace(guarded).count()).max().unwrap_or_default();
-        if guarded.clone().flat_map(of_namespace).collect::<BTreeSet<_>>().len() < all {
-            free += 1;
-        } else if most < all {
+        } else if !pods.iter().any(is_full) {
             return false;
         }
     }

@@ -132,7 +132,7 @@ impl ClusterLane {
     }
 
     /// Makes what these hold again, and takes it into the world when all of it runs: pods and namespaces start beside each other.
-    async fn recreate(&mut self, subjects: &[(Subject, bool)]) -> Result<(), TargetError> {
+    async fn recreate(&mut self, subjects: &[(&Subject, bool)]) -> Result<(), TargetError> {
         for again in try_join_all(subjects.iter().map(|(subject, bare)| self.made_again(subject, *bare))).await? {
             self.world = std::mem::take(&mut self.world).with_pods(&again.pods);
         }
@@ -305,24 +305,21 @@ impl Lane for ClusterLane {
             Change::Replace { policies } => try_join_all(policies.iter().map(|p| self.replace(p))).await.map(drop),
             Change::Delete { policies } => try_join_all(policies.iter().map(|p| self.delete(p))).await.map(drop),
             Change::Relabel { subject, labels } => self.relabel(subject, labels).await,
-            Change::Recreate { subject, bare } => self.recreate(&[(subject.clone(), *bare)]).await,
+            Change::Recreate { subject, bare } => self.recreate(&[(subject, *bare)]).await,
         }
     }
 
     async fn apply_all(&mut self, changes: &[Change]) -> Result<(), TargetError> {
-        let subject = |change: &'_ Change| match change {
-            Change::Recreate { subject, bare } => Some((subject.clone(), *bare)),
-            Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => None,
-        };
-        match changes.iter().map(subject).collect::<Option<Vec<_>>>() {
-            Some(subjects) => self.recreate(&subjects).await,
-            None => {
-                for change in changes {
+        let mut again = Vec::new();
+        for change in changes {
+            match change {
+                Change::Recreate { subject, bare } => again.push((subject, *bare)),
+                Change::Apply { .. } | Change::Replace { .. } | Change::Delete { .. } | Change::Relabel { .. } => {
                     self.apply(change).await?;
                 }
-                Ok(())
             }
         }
+        if again.is_empty() { Ok(()) } else { self.recreate(&again).await }
     }
 
     async fn instruct(&mut self, pod: &PodId, plan: Vec<ToAgent>) -> Result<(), TargetError> {
