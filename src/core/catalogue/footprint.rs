@@ -6,7 +6,7 @@ use super::seat::Seat;
 use super::shares::SUFFIX;
 use super::template::selectors;
 use super::words::Property;
-use crate::core::fault::plan::{Ends, shown_between};
+use crate::core::fault::plan::{Ends, observed_between, shown_between};
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::{Endpoint, PodId, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Policy};
@@ -20,7 +20,7 @@ pub(super) struct Footprint {
     /// What batches must have in common.
     kind: Kind,
     guarded: Guarded,
-    /// Between whom each way of ignoring each of its terms shows.
+    /// Between whom each way of ignoring each of its terms shows, or what it observes.
     shows: Vec<BTreeSet<Ends>>,
     /// Its policies.
     names: BTreeSet<PolicyName>,
@@ -31,13 +31,15 @@ pub(super) struct Footprint {
     /// The keys that its selectors speak of.
     used: BTreeSet<String>,
     /// Whether it may take place elsewhere than where it says.
-    movable: bool,
+    pub(super) movable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     protocols: Vec<Protocol>,
     requires: Option<Property>,
+    /// Whether it is only told what was seen: no verdict shall hang on what the specification leaves open beside it.
+    observes: bool,
 }
 
 /// The pods that a case has for itself.
@@ -56,9 +58,9 @@ struct Guarded {
 }
 
 impl Footprint {
-    /// `None` of a case that takes place alone: it stays, it is timed, or what it needs is not known.
+    /// `None` of a case that takes place alone: it stays, it is timed, or others wait for it.
     pub(super) fn of(case: &Case, blueprint: &Blueprint) -> Option<Self> {
-        if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
+        if case.canary || case.every_node || case.stopwatch || case.property.is_some_and(is_observed_alone) {
             return None;
         }
         let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
@@ -101,9 +103,18 @@ impl Footprint {
         let used =
             policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
         let movable = !case.templates().any(|template| template.is_bound(blueprint));
-        let kind = Kind { protocols: case.protocols.clone(), requires: case.requires };
-        let shows = shown_between(&experiment);
+        let observes = case.property.is_some();
+        let kind = Kind { protocols: case.protocols.clone(), requires: case.requires, observes };
+        let shows = if observes { observed_between(&experiment) } else { shown_between(&experiment) };
         Some(Self { kind, guarded, shows, names, relabelled, changed, used, movable })
+    }
+}
+
+/// Whether others wait for what is observed, or it takes more than pods.
+fn is_observed_alone(property: Property) -> bool {
+    match property {
+        Property::IpBlockMatchesPods | Property::HostNetwork | Property::Kubelet => true,
+        Property::Hairpin | Property::NamedPortToIpBlock | Property::StandingConnections => false,
     }
 }
 
