@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const BATCH: Duration = Duration::from_millis(20);
 
 /// A streak that merely grows is reported this often.
-const GROWTH: Duration = Duration::from_millis(100);
+const GROWTH: Duration = Duration::from_millis(50);
 
 /// Ended streaks are kept for a controller that comes back, up to this many; a missing number tells it of the rest.
 const KEPT: usize = 16 * 1024;

@@ -15,10 +15,10 @@ const BRISK: Duration = Duration::from_millis(100);
 
 /// From one attempt to the next on what gets through and is about to be blocked. The hold begins with the first attempt after
 /// that, and each before it is remembered by the nodes.
-const TURNING_PACE: Duration = Duration::from_millis(150);
+const TURNING_PACE: Duration = Duration::from_millis(100);
 
 /// So many attempts in a row get through at that pace before they are believed to go on doing so.
-const TURNING: u32 = 6;
+const TURNING: u32 = 9;
 
 /// From one attempt to the next while it is awaited that a flow turns, where that is timed.
 const CLOSE_PACE: Duration = Duration::from_millis(40);
