@@ -207,13 +207,12 @@ impl<L: Lane> Work<'_, L> {
         let left = |cell: &Cell| remembered(cell, Tries::of(cell));
         self.shared.budget.settle(taken, &self.world, &cells, left).await;
         drop(turn);
-        if self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1) {
-            if observed.held_us.is_some() {
-                self.hold(&mut cells, accepted_us).await?;
-                observed.ended_us = clock.now_us();
-            } else if canary::nothing_was_blocked(&cells) {
-                self.shared.hurry();
-            }
+        let stays = self.first().case.canary && phase == Phase::Step(self.first().experiment.steps.len() - 1);
+        if stays && observed.held_us.is_some() {
+            self.hold(&mut cells, accepted_us).await?;
+            observed.ended_us = clock.now_us();
+        } else if canary::nothing_was_blocked(&cells) && self.tells_of_others(&cells, &right, index) {
+            self.shared.hurry();
         }
 
         let mut ended = PhaseEnded {
@@ -245,6 +244,14 @@ impl<L: Lane> Work<'_, L> {
             self.members[place].ended.push(ended);
         }
         Ok(())
+    }
+
+    /// Whether what these policies do tells what others would: those of the canary, and where there is none those of several
+    /// cases, in both directions.
+    fn tells_of_others(&self, cells: &[Cell], right: &Reading, index: usize) -> bool {
+        let denies = |direction| cells.iter().any(|cell| right.side(index, &cell.flow, direction) == Answer::Deny);
+        let are_many = self.members.len() > 1 && denies(Direction::Ingress) && denies(Direction::Egress);
+        self.first().case.canary || (!self.shared.has_canary && are_many)
     }
 
     /// The flows that the phase probes, with what must happen to each.

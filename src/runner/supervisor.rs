@@ -67,7 +67,7 @@ pub async fn run<T: Target>(
     let Job { run, token, started_at, cases, settings } = job;
     let (timeout, nodes) = (settings.timeout, target.nodes());
     let order: Vec<String> = cases.iter().map(|case| case.id.clone()).collect();
-    let tasks = lane::ordered(lane::tasks(cases, nodes.len()), &settings, T::OPENING);
+    let tasks = lane::schedule(cases, nodes.len(), &settings, T::OPENING);
     emit(Event::RunStarted(RunStarted {
         schema: SCHEMA.to_owned(),
         run: run.clone(),

@@ -192,8 +192,7 @@ fn where_nothing_is_enforced_nobody_waits_for_it() {
     }
     assert_eq!(ExitStatus::of(&result, None, &[]), ExitStatus::NotEnforced);
     assert_eq!(ExitStatus::of(&result, Some(Expect::Ignored), &[]), ExitStatus::Enforced);
-    let note =
-        "nothing is enforced: the canary's policies had no effect within 60 s, so other cases were given 4 s each";
+    let note = "nothing is enforced: the first policies had no effect within 60 s, so others were given 4 s each";
     assert!(result.notes.iter().any(|said| said == note), "{:?}", result.notes);
     assert!(patiences(&events).contains(&4_000_000));
     // Without the canary this takes more than 1,000 s.
@@ -206,5 +205,20 @@ fn where_something_is_enforced_or_late_everybody_waits() {
         let (result, events) = patiently(options);
         assert!(patiences(&events).iter().all(|patience| *patience == 60_000_000));
         assert!(!result.notes.iter().any(|note| note.contains("nothing is enforced")), "{:?}", result.notes);
+    }
+}
+
+#[test]
+fn without_a_canary_it_takes_several_cases_and_both_directions_to_tell_of_others() {
+    for (cases, tell) in [
+        (&["deny-ingress-to-one-pod", "deny-egress-of-one-pod"][..], true),
+        (&["deny-ingress-to-one-pod", "allow-by-pod"], false),
+        (&["default-deny-both"], false),
+    ] {
+        let mut sim = Sim::new(with("no-engine"), some_cases(cases)).seed(SEED);
+        sim.settings.settle = seconds(60);
+        let (result, _) = sim.run();
+        let is_told = result.notes.iter().any(|note| note.starts_with("nothing is enforced"));
+        assert_eq!(is_told, tell, "{cases:?}: {:?}", result.notes);
     }
 }
