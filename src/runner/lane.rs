@@ -454,7 +454,10 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
             }
         }
         drop(agents);
-        lane.close().await?;
+        // Two pods on a node are in nobody's way, and to remove them would be: that is left to the end of the run.
+        if spoiled || stand == Stand::Spread {
+            lane.close().await?;
+        }
         if is_last {
             return Ok(());
         }
