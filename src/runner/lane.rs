@@ -228,10 +228,11 @@ impl Shared {
         }
     }
 
-    /// What one of several cases met with says nothing of the others: each will be run again, by itself.
-    fn again_apart(&self, batch: &Batch, cause: &str) {
+    /// What one of several cases met with says nothing of the others: each will be run again, by itself. Says whether they are
+    /// several.
+    fn again_apart(&self, batch: &Batch, cause: &str) -> bool {
         if batch.members.len() == 1 {
-            return;
+            return false;
         }
         let ids: Vec<&str> = batch.members.iter().map(|member| member.case.id.as_str()).collect();
         let text = format!("cases in one world were abandoned and run again, one by one: {}: {cause}", ids.join(", "));
@@ -240,6 +241,7 @@ impl Shared {
         let tasks = apart.map(|batch| Task { batch, stand: Stand::Spread });
         let mut queue = self.queue();
         tasks.for_each(|task| queue.tasks.push_front(task));
+        true
     }
 
     fn is_empty(&self) -> bool {
@@ -373,7 +375,7 @@ pub(super) fn schedule(mut cases: Vec<Case>, nodes: usize, settings: &Settings, 
     let mut tasks = tasks(cases, nodes);
     tasks.sort_by_key(|task| {
         let case = task.batch.first();
-        (!case.canary, !settles(case), !case.every_node, !case.is_slow())
+        (!case.canary, !task.cases().any(settles), !case.every_node, !case.is_slow())
     });
     tasks
 }
@@ -425,14 +427,13 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
             let Some(task) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
             let finished = match without_obstacles(&task.batch, &shared, &lane, &agents) {
                 Some(batch) => run_batch(&shared, &mut lane, &mut agents, number, &batch).await,
-                None => Finished { clean: true, assumptions: None },
+                None => Finished { clean: true, assumptions: None, again: false },
             };
             shared.finish(&task);
-            let first = task.batch.first();
-            if first.canary {
+            if task.batch.first().canary {
                 shared.release();
             }
-            if settles(first) {
+            if task.cases().any(settles) && !finished.again {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());
@@ -503,15 +504,15 @@ async fn run_batch<L: Lane>(
     batch: &Batch,
 ) -> Finished {
     let assumptions = shared.assumptions_for(batch).await;
-    let (abandoned, finished) = match case::run(shared, lane, agents, number, batch, assumptions).await {
+    let (abandoned, mut finished) = match case::run(shared, lane, agents, number, batch, assumptions).await {
         Ok(finished) => (None, finished),
-        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None }),
+        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None, again: false }),
     };
     for Member { case, .. } in &batch.members {
         shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned: abandoned.clone() });
     }
     if let Some(cause) = abandoned {
-        shared.again_apart(batch, &cause);
+        finished.again = shared.again_apart(batch, &cause);
     }
     finished
 }

@@ -58,7 +58,7 @@ struct Guarded {
 }
 
 impl Footprint {
-    /// `None` of a case that takes place alone: it stays, it is timed, or others wait for it.
+    /// `None` of a case that takes place alone: it stays, it is timed, or it takes more than pods.
     pub(super) fn of(case: &Case, blueprint: &Blueprint) -> Option<Self> {
         if case.canary || case.every_node || case.stopwatch || case.property.is_some_and(is_observed_alone) {
             return None;
@@ -110,11 +110,14 @@ impl Footprint {
     }
 }
 
-/// Whether others wait for what is observed, or it takes more than pods.
+/// Whether to observe it takes more than pods.
 fn is_observed_alone(property: Property) -> bool {
     match property {
-        Property::IpBlockMatchesPods | Property::HostNetwork | Property::Kubelet => true,
-        Property::Hairpin | Property::NamedPortToIpBlock | Property::StandingConnections => false,
+        Property::HostNetwork | Property::Kubelet => true,
+        Property::Hairpin
+        | Property::IpBlockMatchesPods
+        | Property::NamedPortToIpBlock
+        | Property::StandingConnections => false,
     }
 }
 
