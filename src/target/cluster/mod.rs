@@ -288,6 +288,10 @@ impl Target for ClusterTarget {
         let made = tokio::spawn(async move {
             let lane = names.lane;
             let progress = |running: usize, all: usize| {
+                // What comes before the pods of the next world is made while the last of these starts.
+                if running + 1 >= all {
+                    turn.abort();
+                }
                 let text = format!("lane {}: {running} of {all} probe pods run", lane + 1);
                 drop(alerts.send(Alert::Progress(text)));
             };
