@@ -539,7 +539,7 @@ mod tests {
             (0, 1, 0, 7, true),
         ] {
             // Those that have lanes of their own are no reason for another.
-            let tasks = [some("hairpin", waiting), some("every-node", 1), some("canary", 1)].concat();
+            let tasks = [some("kubelet", waiting), some("every-node", 1), some("canary", 1)].concat();
             let queue = Queue { tasks: tasks.into(), lanes, under_way, making: 0 };
             let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");
@@ -553,10 +553,10 @@ mod tests {
         // What waits, and what is claimed.
         for (waiting, claimed) in [
             (
-                [of("canary", 1), of("every-node", 1), of("hairpin", 20)].concat(),
-                &["canary", "hairpin", "hairpin", "every-node", "hairpin"][..],
+                [of("canary", 1), of("every-node", 1), of("kubelet", 20)].concat(),
+                &["canary", "kubelet", "kubelet", "every-node", "kubelet"][..],
             ),
-            ([of("canary", 1), of("every-node", 1), of("hairpin", 3)].concat(), &["canary", "hairpin", "every-node"]),
+            ([of("canary", 1), of("every-node", 1), of("kubelet", 3)].concat(), &["canary", "kubelet", "every-node"]),
             ([of("every-node", 2)].concat(), &["every-node", "every-node"]),
         ] {
             let mut queue = Queue { tasks: waiting.into(), lanes: 0, under_way: 0, making: 0 };

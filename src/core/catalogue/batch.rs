@@ -125,10 +125,8 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
             None => alone.push(Batch { members: vec![member(case, Seat::default())] }),
         }
     }
-    // Those that make pods again keep each other waiting, and nobody else; and who cannot move takes a place first.
-    sociable.sort_by_key(|(case, footprint)| {
-        (Reverse(case.steps.len()), !case.is_slow(), !case.makes_pods(), footprint.movable)
-    });
+    // Those that make pods again keep each other waiting, and nobody else.
+    sociable.sort_by_key(|(case, _)| (Reverse(case.steps.len()), !case.is_slow(), !case.makes_pods()));
     for (case, footprint) in sociable {
         let joined = open.iter_mut().find_map(|(batch, room)| {
             let seat = seats.iter().find(|seat| room.has(&footprint, seat, &blueprint))?;

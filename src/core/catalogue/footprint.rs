@@ -31,7 +31,7 @@ pub(super) struct Footprint {
     /// The keys that its selectors speak of.
     used: BTreeSet<String>,
     /// Whether it may take place elsewhere than where it says.
-    pub(super) movable: bool,
+    movable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

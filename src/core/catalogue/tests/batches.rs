@@ -156,13 +156,13 @@ fn nobody_has_anything_in_a_namespace_that_another_makes_again() {
 
 #[test]
 fn what_is_only_observed_has_its_like_for_company() {
-    let observed = ["ip-block-admits-pods", "standing-connections", "hairpin", "named-port-to-ip-block"];
+    let observed = ["ip-block-admits-pods", "named-port-to-ip-block", "standing-connections", "hairpin"];
     let batches = some(&observed);
     assert_eq!(
         members(&batches),
         [[
-            "named-port-to-ip-block at x/a",
             "ip-block-admits-pods at x/a",
+            "named-port-to-ip-block at x/a",
             "standing-connections at x/b",
             "hairpin at y/a"
         ]]
