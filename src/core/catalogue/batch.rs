@@ -9,7 +9,7 @@ use super::case::Case;
 use super::footprint::{Footprint, Room};
 use super::instance::Instance;
 use super::seat::Seat;
-use super::shares::shares;
+use super::shares::share_out;
 use crate::core::fault::Experiment;
 use crate::core::fault::plan::{self, Share};
 use crate::core::model::change::Change;
@@ -112,11 +112,8 @@ fn beside(instances: &[Instance], place: usize) -> Vec<Vec<Change>> {
 /// order stays.
 pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
     let blueprint = Blueprint::embedded();
-    let (seats, shares) = (Seat::all(&blueprint), shares(&cases));
-    let member = |case: Case, seat: Seat| {
-        let share = shares.get(&case.id).cloned().unwrap_or(Share::WHOLE);
-        Member { case, seat, share }
-    };
+    let seats = Seat::all(&blueprint);
+    let member = |case: Case, seat: Seat| Member { case, seat, share: Share::WHOLE };
     let mut open: Vec<(Batch, Room)> = Vec::new();
     let (mut sociable, mut alone) = (Vec::new(), Vec::new());
     for case in cases {
@@ -128,6 +125,8 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
     // Those that make pods again keep each other waiting, and nobody else.
     sociable.sort_by_key(|(case, _)| (Reverse(case.steps.len()), !case.is_slow(), !case.makes_pods()));
     for (case, footprint) in sociable {
+        let mut seats: Vec<&Seat> = seats.iter().collect();
+        seats.sort_by_key(|seat| footprint.without_service(seat, &blueprint));
         let joined = open.iter_mut().find_map(|(batch, room)| {
             let seat = seats.iter().find(|seat| room.has(&footprint, seat, &blueprint))?;
             Some((batch, room, seat))
@@ -135,7 +134,7 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
         match joined {
             Some((batch, room, seat)) => {
                 room.take(&footprint, seat);
-                batch.members.push(member(case, seat.clone()));
+                batch.members.push(member(case, Seat::clone(seat)));
             }
             None => {
                 let room = Room::of(&footprint);
@@ -143,8 +142,10 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
             }
         }
     }
-    alone.extend(open.into_iter().map(|(batch, _)| batch));
-    alone
+    let mut batches = alone;
+    batches.extend(open.into_iter().map(|(batch, _)| batch));
+    share_out(&mut batches, &blueprint);
+    batches
 }
 
 /// What a run will do with a case.

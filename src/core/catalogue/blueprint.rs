@@ -3,8 +3,10 @@
 use super::error::CatalogueError;
 use super::scope::Scope;
 use super::yaml;
-use crate::core::model::flow::{PodId, Protocol};
-use crate::core::model::world::{ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World};
+use crate::core::model::flow::{Endpoint, PodId, Protocol};
+use crate::core::model::world::{
+    ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, Service, World,
+};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +46,9 @@ pub struct PodPlan {
     /// there: a pod listens on the same numbers as all others.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
+    /// Whether a Service leads to it. Each costs every node rules, and the engine the time to look them through.
+    #[serde(default)]
+    pub service: bool,
 }
 
 impl Blueprint {
@@ -82,7 +87,7 @@ impl Blueprint {
                 bare: false,
                 phase: Phase::Running,
                 ports: self.ports_of(plan),
-                service: None,
+                service: plan.service.then(|| Service { name: plan.id.clone(), addresses: Vec::new() }),
             };
             namespace.pods.iter().map(pod)
         });
@@ -111,6 +116,11 @@ impl Blueprint {
     /// Whether a port's name means another number in some pod.
     pub(super) fn renumbers(&self, name: &str) -> bool {
         self.namespaces.iter().flat_map(|namespace| &namespace.pods).any(|pod| pod.ports.contains_key(name))
+    }
+
+    /// Whether a Service leads to that end.
+    pub(super) fn has_service(&self, end: &Endpoint) -> bool {
+        end.pod().and_then(|pod| self.pod(pod)).is_some_and(|pod| pod.service)
     }
 
     /// The namespace of that short name.

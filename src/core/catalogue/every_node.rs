@@ -2,7 +2,7 @@
 
 use super::case::{Action, Case};
 use crate::core::model::flow::PodId;
-use crate::core::model::world::{Pod, World};
+use crate::core::model::world::{Pod, Service, World};
 use std::ops::Range;
 
 /// The namespace that they stand in.
@@ -36,7 +36,8 @@ impl World {
         let on_node = |place: usize| {
             let pod = move |model: &Pod| {
                 let name = format!("{}-{}", model.id.pod, place + 1);
-                Pod { id: PodId::new(NAMESPACE, &name), name, node: nodes[place].clone(), ..model.clone() }
+                let service = Some(Service { name: name.clone(), addresses: Vec::new() });
+                Pod { id: PodId::new(NAMESPACE, &name), name, node: nodes[place].clone(), service, ..model.clone() }
             };
             models.iter().map(pod)
         };

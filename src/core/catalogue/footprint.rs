@@ -105,8 +105,23 @@ impl Footprint {
         let movable = !case.templates().any(|template| template.is_bound(blueprint));
         let observes = case.property.is_some();
         let kind = Kind { protocols: case.protocols.clone(), requires: case.requires, observes };
-        let shows = if observes { observed_between(&experiment) } else { shown_between(&experiment) };
+        let shows = if observes {
+            observed_between(&experiment)
+        } else {
+            shown_between(&experiment).into_iter().map(|(_, between)| between).collect()
+        };
         Some(Self { kind, guarded, shows, names, relabelled, changed, used, movable })
+    }
+
+    /// To how many of those that it isolates for ingress no Service leads in a seat.
+    pub(super) fn without_service(&self, seat: &Seat, blueprint: &Blueprint) -> usize {
+        let has_none = |pod: &&PodId| !blueprint.has_service(&seat.pod(pod).into());
+        self.guarded.ingress.iter().filter(has_none).count()
+    }
+
+    /// Who reaches itself, which it can by its Service alone.
+    fn to_itself(&self) -> impl Iterator<Item = &Endpoint> {
+        self.shows.iter().flatten().filter(|(from, to)| from == to).map(|(from, _)| from)
     }
 }
 
@@ -227,6 +242,7 @@ impl Room {
             && self.changed.is_disjoint(&footprint.used)
             && self.used.is_disjoint(&footprint.changed)
             && footprint.names.iter().all(|name| !self.names.contains(&seat.policy(name)))
+            && footprint.to_itself().all(|end| blueprint.has_service(&seat.endpoint(end)))
             && leave_enough(self.members.iter().map(|member| &member.guarded).chain([&guarded]), blueprint)
             && self.all_shows_beside(Occupant::at(footprint, seat))
     }

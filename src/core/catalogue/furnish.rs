@@ -2,7 +2,7 @@
 
 use super::blueprint::Blueprint;
 use super::case::Case;
-use crate::core::model::world::{Node, Service, World};
+use crate::core::model::world::{Node, World};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The world of one lane, made with `suffix`, as it stands on these nodes.
@@ -57,13 +57,12 @@ pub fn furnish(world: &mut World, nodes: &[String]) {
             Ipv4Addr::new(10, 244 + high, low, number).into(),
             Ipv6Addr::new(0xfd00, 0x10, 0x244, subnet, 0, 0, 0, number.into()).into(),
         ];
-        pod.service = Some(Service {
-            name: pod.name.clone(),
-            addresses: vec![
+        if let Some(service) = &mut pod.service {
+            service.addresses = vec![
                 Ipv4Addr::new(10, 96, 0, number).into(),
                 Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, number.into()).into(),
-            ],
-        });
+            ];
+        }
     }
     for (number, external) in [10u8, 77, 78, 79].into_iter().zip(&mut world.externals) {
         external.addresses = vec![

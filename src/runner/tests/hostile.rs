@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncWriteExt, duplex};
 
-const CASE: &str = "deny-ingress-to-one-pod";
+const CASE: &str = "deny-egress-of-one-pod";
 
 /// No phase has more flows.
 const FLOWS: u32 = 1_000;

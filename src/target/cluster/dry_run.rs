@@ -84,7 +84,7 @@ impl ClusterTarget {
                 append(text, &format!("{lane}; its data, those of the original, are left out here"), &copy)?;
             }
             for pod in pods {
-                if !pod.host_network {
+                if pod.service.is_some() {
                     append(text, &lane, &objects::service(&maker.tag, namespace, pod))?;
                 }
                 append(text, &lane, &maker.replica_set(world, pod, names))?;

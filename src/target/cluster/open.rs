@@ -120,7 +120,7 @@ impl Maker {
     }
 
     async fn services(&self, world: &World) -> Result<Vec<(PodId, Service)>, TargetError> {
-        let services = world.pods.iter().filter(|pod| !pod.host_network).filter_map(|pod| {
+        let services = world.pods.iter().filter(|pod| pod.service.is_some()).filter_map(|pod| {
             let namespace = world.namespace(&pod.id.namespace)?;
             let object = objects::service(&self.tag, namespace, pod);
             Some(async move {

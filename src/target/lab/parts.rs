@@ -9,7 +9,7 @@ use super::{Shared, failed, has, lock, services};
 use crate::core::catalogue::add_host_probes;
 use crate::core::fault::Fault;
 use crate::core::model::flow::{Endpoint, PodId};
-use crate::core::model::world::{self, Pod, Service, World};
+use crate::core::model::world::{self, Pod, World};
 use crate::core::wire::ToAgent;
 use crate::target::{LaneNames, Stand, TargetError, identity};
 use std::collections::BTreeMap;
@@ -203,8 +203,9 @@ fn place(world: &mut World, shared: &Shared) -> Result<u32, TargetError> {
         });
         pod.node.clone_from(&node.name);
         pod.addresses = given.addresses.pod(node.number)?.to_vec();
-        let addresses = given.addresses.service()?.to_vec();
-        pod.service = Some(Service { name: pod.name.clone(), addresses });
+        if let Some(service) = &mut pod.service {
+            service.addresses = given.addresses.service()?.to_vec();
+        }
     }
     Ok(given.keys)
 }

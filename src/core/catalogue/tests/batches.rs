@@ -1,9 +1,10 @@
 //! Which cases take place beside others.
 
 use super::world;
-use crate::core::catalogue::{Batch, Case, Catalogue, Member, Profile, batches};
+use crate::core::catalogue::{Batch, Blueprint, Case, Catalogue, Member, Profile, batches};
+use crate::core::fault::plan::shown_between;
 use crate::core::model::change::{Change, Subject};
-use crate::core::model::flow::Family;
+use crate::core::model::flow::{Family, PodId};
 use crate::core::model::policy::{Direction, Peer, Policy};
 use crate::core::oracle::Assumptions;
 use ipnet::IpNet;
@@ -71,9 +72,9 @@ fn an_address_is_that_of_whoever_stands_in() {
         [[
             "except-then-address at x/a",
             "several-excepts at x/a",
-            "ip-block-except-pods at x/c",
-            "egress-to-address at x/c",
-            "egress-to-block-with-except at y/c",
+            "ip-block-except-pods at y/a",
+            "egress-to-address at x/b",
+            "egress-to-block-with-except at y/a",
         ]]
     );
 
@@ -169,4 +170,32 @@ fn what_is_only_observed_has_its_like_for_company() {
     );
     assert_eq!(some(&["hairpin", "deny-ingress-to-one-pod"]).len(), 2);
     assert_eq!(some(&["hairpin", "kubelet"]).len(), 2, "it takes a kubelet");
+}
+
+#[test]
+fn what_shows_towards_pods_shows_by_a_service_somewhere_in_a_run() {
+    let blueprint = Blueprint::embedded();
+    for profile in [Profile::Quick, Profile::Standard, Profile::Full] {
+        let mut ways = BTreeSet::new();
+        let mut by_service = BTreeSet::new();
+        for Member { case, seat, .. } in batches(of_profile(profile)).iter().flat_map(|batch| &batch.members) {
+            if case.canary || case.every_node || case.property.is_some() {
+                continue;
+            }
+            let experiment = case.experiment(&case.furnished("k3f9", &["n1", "n2"]), "k3f9", Assumptions::SETTLED);
+            for (way, between) in shown_between(&experiment) {
+                let of = (case.requires, case.protocols.clone(), way);
+                let to: BTreeSet<PodId> =
+                    between.iter().filter_map(|(_, to)| seat.endpoint(to).pod().cloned()).collect();
+                if !to.is_empty() {
+                    ways.insert(of.clone());
+                }
+                if to.iter().any(|pod| blueprint.pod(pod).unwrap().service) {
+                    by_service.insert(of);
+                }
+            }
+        }
+        assert!(ways.len() > 20, "{} ways", ways.len());
+        assert_eq!(ways.difference(&by_service).collect::<Vec<_>>(), Vec::<&_>::new(), "{profile:?}");
+    }
 }

@@ -6,8 +6,9 @@
 //! that bounds a run.
 
 use super::pair::{PARTS, Pair, pairs_of, parts};
+use super::witness::shown_between;
 use crate::core::fault::{Experiment, Fault, Term};
-use crate::core::model::flow::{Family, Path, Protocol};
+use crate::core::model::flow::{Endpoint, Family, Path, Protocol};
 use crate::core::model::policy::Direction;
 use crate::core::verdict::{Placement, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,19 +112,23 @@ fn nearest(parts: [usize; PARTS], values: &[BTreeSet<usize>; PARTS]) -> [usize; 
 pub struct Able {
     /// The ways of ignoring something that show in it.
     pub ways: BTreeSet<Way>,
+    /// Those of them that show by a Service too.
+    pub by_service: BTreeSet<Way>,
     /// Its steps: what is blocked is blocked in each of them.
     pub steps: usize,
 }
 
-/// What a case can show.
-pub fn able(experiment: &Experiment) -> Able {
+/// What a case can show, where a Service leads to those who have one.
+pub fn able(experiment: &Experiment, has_service: impl Fn(&Endpoint) -> bool) -> Able {
     let of_term = |term: Term| {
         let concerned = |fault: &Fault| fault.is_misreading() && fault.concerns(&term);
         let direction = term.direction();
         Fault::ALL.into_iter().filter(concerned).map(|fault| (fault, direction)).collect::<Vec<_>>()
     };
     let ways = experiment.terms().into_iter().flat_map(of_term).collect();
-    Able { ways, steps: experiment.steps.len() }
+    let shown = shown_between(experiment).into_iter();
+    let by_service = shown.filter(|(_, between)| between.iter().any(|(_, to)| has_service(to))).map(|(way, _)| way);
+    Able { ways, by_service: by_service.collect(), steps: experiment.steps.len() }
 }
 
 /// The shares of these cases, in the same order: for each way, its cases together have every combination.
@@ -136,12 +141,14 @@ pub fn shares(cases: &[Able]) -> Vec<Share> {
     rarest_first.sort_by_key(|(_, able)| able.len());
     let mut taken: Vec<Taken> = vec![Taken::default(); cases.len()];
     for (way, able) in rarest_first {
-        for combination in 0..COMBINATIONS.len() {
+        for (combination, scope) in COMBINATIONS.iter().enumerate() {
+            let by_service = scope.path == Path::ClusterIp;
             // Whoever shows something else there may show both on the same flow; otherwise whoever has least to do.
             let least = able.iter().min_by_key(|case| {
                 let taken = &taken[**case];
+                let cannot = by_service && !cases[**case].by_service.contains(&way);
                 let steps = if ON_ONE_NODE.contains(&combination) { 0 } else { cases[**case].steps };
-                (!taken.has(combination), steps, taken.all().count())
+                (cannot, !taken.has(combination), steps, taken.all().count())
             });
             if let Some(case) = least {
                 taken[*case].by_way.entry(way).or_default().insert(combination);
@@ -180,7 +187,7 @@ mod tests {
         let catalogue = crate::core::catalogue::Catalogue::embedded();
         let of_case = |case: &crate::core::catalogue::Case| {
             let world = case.furnished("test-0", &["n1", "n2"]);
-            able(&case.experiment(&world, "test-0", crate::core::oracle::Assumptions::default()))
+            able(&case.experiment(&world, "test-0", crate::core::oracle::Assumptions::default()), |_| true)
         };
         let cases: Vec<Able> = catalogue.cases().iter().map(of_case).collect();
         let shares: Vec<Taken> = shares(&cases).into_iter().map(|share| share.taken.unwrap()).collect();

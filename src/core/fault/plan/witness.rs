@@ -2,6 +2,7 @@
 
 use super::cover::Needs;
 use super::pair::by_pair;
+use super::share::Way;
 use super::{Answers, candidates, differ};
 use crate::core::fault::reading::{Reach, Reading};
 use crate::core::fault::{ChangeKind, Experiment, Fault, Place, Term};
@@ -14,13 +15,14 @@ use std::collections::BTreeSet;
 pub type Ends = (Endpoint, Endpoint);
 
 /// Between whom each way of ignoring each term shows.
-pub fn shown_between(experiment: &Experiment) -> Vec<BTreeSet<Ends>> {
+pub fn shown_between(experiment: &Experiment) -> Vec<(Way, BTreeSet<Ends>)> {
     // It shows by a Service as it does without.
     let mut candidates = candidates(&experiment.world);
     candidates.retain(|flow| flow.path == Path::PodIp);
     let answers = Answers::of(experiment, &candidates);
     let ends = |flow: usize| (candidates[flow].from.clone(), candidates[flow].to.clone());
-    let of_way = |way: Shown| way.flows.into_iter().map(ends).collect();
+    let of_way =
+        |Shown { term, fault, flows, .. }: Shown| ((fault, term.direction()), flows.into_iter().map(ends).collect());
     shown(experiment, &candidates, &answers).into_iter().map(of_way).collect()
 }
 
