@@ -5,15 +5,9 @@ use serde_json::Value;
 
 /// The lab's engine lets go on what it has let through once, looks at no packet that a node sends or receives itself, and has
 /// no exception for hairpins.
-const BEHAVIOURS: [(&str, &str); 11] = [
+const BEHAVIOURS: [(&str, &str); 12] = [
+    ("blocked-tcp", "blocked TCP is dropped without an answer"),
     ("blocked-udp", "blocked UDP is dropped without an answer"),
-    ("standing-connections-tcp", "a TCP connection that stood before a policy which denies it goes on"),
-    (
-        "standing-connections-udp",
-        "a UDP conversation between two ports that stood before a policy which denies it goes on",
-    ),
-    ("hairpin-tcp", "TCP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
-    ("hairpin-udp", "UDP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
     (
         "named-port-to-ip-block-tcp",
         "a named TCP port towards an `ipBlock` that holds a pod's address opens the port of that name of that pod",
@@ -22,6 +16,13 @@ const BEHAVIOURS: [(&str, &str); 11] = [
         "named-port-to-ip-block-udp",
         "a named UDP port towards an `ipBlock` that holds a pod's address opens the port of that name of that pod",
     ),
+    ("standing-connections-tcp", "a TCP connection that stood before a policy which denies it goes on"),
+    (
+        "standing-connections-udp",
+        "a UDP conversation between two ports that stood before a policy which denies it goes on",
+    ),
+    ("hairpin-tcp", "TCP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
+    ("hairpin-udp", "UDP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
     ("host-network-from-tcp", "TCP of a pod on the network of a node to an isolated pod on that node gets through"),
     ("host-network-from-udp", "UDP of a pod on the network of a node to an isolated pod on that node gets through"),
     ("host-network-to-tcp", "TCP of an isolated pod to a pod on the network of its own node gets through"),
