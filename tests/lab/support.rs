@@ -7,7 +7,7 @@ use papertiger::core::model::change::{Change, PolicyName};
 use papertiger::core::model::flow::{Connection, Endpoint, Family, Flow, Path, PodId, Protocol};
 use papertiger::core::model::policy::{LabelSelector, Peer, Policy, PortMatch, PortRef, Rule};
 use papertiger::core::model::world::{
-    ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, World,
+    ContainerPort, External, Labels, NAMESPACE_NAME_LABEL, Namespace, Phase, Pod, Service, World,
 };
 use papertiger::runner::{Job, Settings};
 use papertiger::target::lab::{LabLane, LabOptions, LabTarget};
@@ -51,7 +51,7 @@ pub(crate) fn world(suffix: &str) -> World {
                 bare: false,
                 phase: Phase::Running,
                 ports: ports.clone(),
-                service: None,
+                service: Some(Service { name: pod.to_owned(), addresses: Vec::new() }),
             });
         }
     }
