@@ -48,8 +48,6 @@ pub(super) struct Finished {
     pub(super) clean: bool,
     /// What a property case has settled.
     pub(super) assumptions: Option<Assumptions>,
-    /// Whether it was abandoned and its cases are run again, each by itself.
-    pub(super) again: bool,
 }
 
 /// A batch at work.
@@ -127,7 +125,7 @@ pub(super) async fn run<L: Lane>(
     let clean = members.iter().all(|member| is_clean(&member.started, &member.ended, &settings));
     let settles = members.iter().find(|member| member.case.property.is_some_and(Property::can_be_assumed));
     let assumptions = settles.map(|member| observe_property(&member.started, &member.ended, &settings));
-    Ok(Finished { clean, assumptions, again: false })
+    Ok(Finished { clean, assumptions })
 }
 
 fn started(lane: u32, case: &Case, experiment: &Experiment) -> CaseStarted {

@@ -228,11 +228,10 @@ impl Shared {
         }
     }
 
-    /// What one of several cases met with says nothing of the others: each will be run again, by itself. Says whether they are
-    /// several.
-    fn again_apart(&self, batch: &Batch, cause: &str) -> bool {
+    /// What one of several cases met with says nothing of the others: each will be run again, by itself.
+    fn again_apart(&self, batch: &Batch, cause: &str) {
         if batch.members.len() == 1 {
-            return false;
+            return;
         }
         let ids: Vec<&str> = batch.members.iter().map(|member| member.case.id.as_str()).collect();
         let text = format!("cases in one world were abandoned and run again, one by one: {}: {cause}", ids.join(", "));
@@ -241,7 +240,6 @@ impl Shared {
         let tasks = apart.map(|batch| Task { batch, stand: Stand::Spread });
         let mut queue = self.queue();
         tasks.for_each(|task| queue.tasks.push_front(task));
-        true
     }
 
     fn is_empty(&self) -> bool {
@@ -427,13 +425,13 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
             let Some(task) = claimed.take().or_else(|| shared.next(&stand)) else { break false };
             let finished = match without_obstacles(&task.batch, &shared, &lane, &agents) {
                 Some(batch) => run_batch(&shared, &mut lane, &mut agents, number, &batch).await,
-                None => Finished { clean: true, assumptions: None, again: false },
+                None => Finished { clean: true, assumptions: None },
             };
             shared.finish(&task);
             if task.batch.first().canary {
                 shared.release();
             }
-            if task.cases().any(settles) && !finished.again {
+            if task.cases().any(settles) {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());
@@ -504,15 +502,15 @@ async fn run_batch<L: Lane>(
     batch: &Batch,
 ) -> Finished {
     let assumptions = shared.assumptions_for(batch).await;
-    let (abandoned, mut finished) = match case::run(shared, lane, agents, number, batch, assumptions).await {
+    let (abandoned, finished) = match case::run(shared, lane, agents, number, batch, assumptions).await {
         Ok(finished) => (None, finished),
-        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None, again: false }),
+        Err(error) => (Some(error.to_string()), Finished { clean: false, assumptions: None }),
     };
     for Member { case, .. } in &batch.members {
         shared.emit(Event::CaseEnded { lane: number, case: case.id.clone(), abandoned: abandoned.clone() });
     }
     if let Some(cause) = abandoned {
-        finished.again = shared.again_apart(batch, &cause);
+        shared.again_apart(batch, &cause);
     }
     finished
 }

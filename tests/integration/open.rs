@@ -5,8 +5,7 @@ use serde_json::Value;
 
 /// The lab's engine lets go on what it has let through once, looks at no packet that a node sends or receives itself, and has
 /// no exception for hairpins.
-const BEHAVIOURS: [(&str, &str); 12] = [
-    ("blocked-tcp", "blocked TCP is dropped without an answer"),
+const BEHAVIOURS: [(&str, &str); 11] = [
     ("blocked-udp", "blocked UDP is dropped without an answer"),
     (
         "named-port-to-ip-block-tcp",

@@ -6,7 +6,7 @@ use super::seat::Seat;
 use super::shares::SUFFIX;
 use super::template::selectors;
 use super::words::Property;
-use crate::core::fault::plan::{Ends, observed_between, shown_between};
+use crate::core::fault::plan::{Ends, shown_between};
 use crate::core::model::change::{Change, PolicyName, Subject};
 use crate::core::model::flow::{Endpoint, PodId, Protocol};
 use crate::core::model::policy::{Direction, LabelSelector, Policy};
@@ -20,7 +20,7 @@ pub(super) struct Footprint {
     /// What batches must have in common.
     kind: Kind,
     guarded: Guarded,
-    /// Between whom each way of ignoring each of its terms shows, or what it observes.
+    /// Between whom each way of ignoring each of its terms shows.
     shows: Vec<BTreeSet<Ends>>,
     /// Its policies.
     names: BTreeSet<PolicyName>,
@@ -38,8 +38,6 @@ pub(super) struct Footprint {
 struct Kind {
     protocols: Vec<Protocol>,
     requires: Option<Property>,
-    /// Whether it is only told what was seen: no verdict shall hang on what the specification leaves open beside it.
-    observes: bool,
 }
 
 /// The pods that a case has for itself.
@@ -58,9 +56,9 @@ struct Guarded {
 }
 
 impl Footprint {
-    /// `None` of a case that takes place alone: it stays, it is timed, or it takes more than pods.
+    /// `None` of a case that takes place alone: it stays, it is timed, or it only observes.
     pub(super) fn of(case: &Case, blueprint: &Blueprint) -> Option<Self> {
-        if case.canary || case.every_node || case.stopwatch || case.property.is_some_and(is_observed_alone) {
+        if case.canary || case.every_node || case.stopwatch || case.property.is_some() {
             return None;
         }
         let mut relabelled: BTreeSet<Subject> = case.labels.keys().cloned().collect();
@@ -103,13 +101,8 @@ impl Footprint {
         let used =
             policies.iter().flat_map(|policy| selectors(policy)).flat_map(|(_, selector)| keys(selector)).collect();
         let movable = !case.templates().any(|template| template.is_bound(blueprint));
-        let observes = case.property.is_some();
-        let kind = Kind { protocols: case.protocols.clone(), requires: case.requires, observes };
-        let shows = if observes {
-            observed_between(&experiment)
-        } else {
-            shown_between(&experiment).into_iter().map(|(_, between)| between).collect()
-        };
+        let kind = Kind { protocols: case.protocols.clone(), requires: case.requires };
+        let shows = shown_between(&experiment).into_iter().map(|(_, between)| between).collect();
         Some(Self { kind, guarded, shows, names, relabelled, changed, used, movable })
     }
 
@@ -117,22 +110,6 @@ impl Footprint {
     pub(super) fn without_service(&self, seat: &Seat, blueprint: &Blueprint) -> usize {
         let has_none = |pod: &&PodId| !blueprint.has_service(&seat.pod(pod).into());
         self.guarded.ingress.iter().filter(has_none).count()
-    }
-
-    /// Who reaches itself, which it can by its Service alone.
-    fn to_itself(&self) -> impl Iterator<Item = &Endpoint> {
-        self.shows.iter().flatten().filter(|(from, to)| from == to).map(|(from, _)| from)
-    }
-}
-
-/// Whether to observe it takes more than pods.
-fn is_observed_alone(property: Property) -> bool {
-    match property {
-        Property::HostNetwork | Property::Kubelet => true,
-        Property::Hairpin
-        | Property::IpBlockMatchesPods
-        | Property::NamedPortToIpBlock
-        | Property::StandingConnections => false,
     }
 }
 
@@ -242,7 +219,6 @@ impl Room {
             && self.changed.is_disjoint(&footprint.used)
             && self.used.is_disjoint(&footprint.changed)
             && footprint.names.iter().all(|name| !self.names.contains(&seat.policy(name)))
-            && footprint.to_itself().all(|end| blueprint.has_service(&seat.endpoint(end)))
             && leave_enough(self.members.iter().map(|member| &member.guarded).chain([&guarded]), blueprint)
             && self.all_shows_beside(Occupant::at(footprint, seat))
     }

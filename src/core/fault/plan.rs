@@ -190,28 +190,12 @@ pub(crate) fn differ(one: Answer, other: Answer) -> bool {
 
 /// What the specification leaves open is looked at on each port in each pair of a scope's parts.
 fn property_needs(experiment: &Experiment, candidates: &[Flow], answers: &Answers, needs: &mut Needs) {
-    open(experiment, candidates, answers).into_iter().for_each(|flows| needs.add(flows));
-}
-
-/// Those of the candidates on which the specification leaves open what happens, by port and pair of a scope's parts.
-fn open(experiment: &Experiment, candidates: &[Flow], answers: &Answers) -> Vec<Vec<usize>> {
     let open = || (0..candidates.len()).filter(|flow| answers.open(*flow));
     let ports: BTreeSet<u16> = open().map(|flow| candidates[flow].port).collect();
-    let on_port = |port| {
-        let flows = open().filter(move |flow| candidates[*flow].port == port);
-        by_pair(experiment, candidates, flows).into_values()
-    };
-    ports.into_iter().flat_map(on_port).collect()
-}
-
-/// Between whom a property shows, by port and pair of a scope's parts.
-pub fn observed_between(experiment: &Experiment) -> Vec<BTreeSet<Ends>> {
-    let mut candidates = candidates(&experiment.world);
-    candidates.extend(observed(experiment, &candidates));
-    let answers = Answers::of(experiment, &candidates);
-    let ends = |flow: usize| (candidates[flow].from.clone(), candidates[flow].to.clone());
-    let of_flows = |flows: Vec<usize>| flows.into_iter().map(ends).collect();
-    open(experiment, &candidates, &answers).into_iter().map(of_flows).collect()
+    for port in ports {
+        let on_port = open().filter(|flow| candidates[*flow].port == port);
+        by_pair(experiment, candidates, on_port).into_values().for_each(|flows| needs.add(flows));
+    }
 }
 
 /// Any two faults that differ need a flow that tells them apart, in one of the cases whose share they are.

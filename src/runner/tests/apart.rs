@@ -30,11 +30,3 @@ fn a_case_by_itself_is_not_run_again() {
     assert_eq!(abandoned(&events).len(), 1);
     assert!(result.notes.is_empty(), "{:?}", result.notes);
 }
-
-#[test]
-fn what_others_wait_for_is_settled_when_it_was_observed() {
-    let (result, events) = refusing(&["ip-block-admits-pods", "hairpin", "ip-block-except-pods"], "alone");
-    assert_eq!(abandoned(&events).len(), 3, "both that observe, and then the one that is refused");
-    let settled = events.iter().filter(|event| matches!(event.event, Event::PropertyObserved { .. })).count();
-    assert_eq!((settled, result.cases[2].verdict), (1, Verdict::Enforced), "{}", story(&result));
-}

@@ -156,23 +156,6 @@ fn nobody_has_anything_in_a_namespace_that_another_makes_again() {
 }
 
 #[test]
-fn what_is_only_observed_has_its_like_for_company() {
-    let observed = ["ip-block-admits-pods", "named-port-to-ip-block", "standing-connections", "hairpin"];
-    let batches = some(&observed);
-    assert_eq!(
-        members(&batches),
-        [[
-            "ip-block-admits-pods at x/a",
-            "named-port-to-ip-block at x/a",
-            "standing-connections at x/b",
-            "hairpin at y/a"
-        ]]
-    );
-    assert_eq!(some(&["hairpin", "deny-ingress-to-one-pod"]).len(), 2);
-    assert_eq!(some(&["hairpin", "kubelet"]).len(), 2, "it takes a kubelet");
-}
-
-#[test]
 fn what_shows_towards_pods_shows_by_a_service_somewhere_in_a_run() {
     let blueprint = Blueprint::embedded();
     for profile in [Profile::Quick, Profile::Standard, Profile::Full] {
