@@ -373,7 +373,7 @@ pub(super) fn schedule(mut cases: Vec<Case>, nodes: usize, settings: &Settings, 
     let mut tasks = tasks(cases, nodes);
     tasks.sort_by_key(|task| {
         let case = task.batch.first();
-        (!case.canary, !task.cases().any(settles), !case.every_node, !case.is_slow())
+        (!case.canary, !settles(case), !case.every_node, !case.is_slow())
     });
     tasks
 }
@@ -428,10 +428,11 @@ pub(super) async fn work<T: Target>(target: Arc<T>, shared: Arc<Shared>) -> Resu
                 None => Finished { clean: true, assumptions: None },
             };
             shared.finish(&task);
-            if task.batch.first().canary {
+            let first = task.batch.first();
+            if first.canary {
                 shared.release();
             }
-            if task.cases().any(settles) {
+            if settles(first) {
                 // What was seen beside somebody else's policy settles nothing.
                 let assumptions = finished.assumptions.filter(|_| !shared.is_intruded(number));
                 shared.settle(assumptions.unwrap_or_default());
@@ -537,7 +538,7 @@ mod tests {
             (0, 1, 0, 7, true),
         ] {
             // Those that have lanes of their own are no reason for another.
-            let tasks = [some("kubelet", waiting), some("every-node", 1), some("canary", 1)].concat();
+            let tasks = [some("hairpin", waiting), some("every-node", 1), some("canary", 1)].concat();
             let queue = Queue { tasks: tasks.into(), lanes, under_way, making: 0 };
             let of = format!("{waiting} steps wait and {under_way} are under way on {lanes} lanes");
             assert_eq!(queue.is_worth_a_lane(opening), worth, "{of}");
@@ -551,10 +552,10 @@ mod tests {
         // What waits, and what is claimed.
         for (waiting, claimed) in [
             (
-                [of("canary", 1), of("every-node", 1), of("kubelet", 20)].concat(),
-                &["canary", "kubelet", "kubelet", "every-node", "kubelet"][..],
+                [of("canary", 1), of("every-node", 1), of("hairpin", 20)].concat(),
+                &["canary", "hairpin", "hairpin", "every-node", "hairpin"][..],
             ),
-            ([of("canary", 1), of("every-node", 1), of("kubelet", 3)].concat(), &["canary", "kubelet", "every-node"]),
+            ([of("canary", 1), of("every-node", 1), of("hairpin", 3)].concat(), &["canary", "hairpin", "every-node"]),
             ([of("every-node", 2)].concat(), &["every-node", "every-node"]),
         ] {
             let mut queue = Queue { tasks: waiting.into(), lanes: 0, under_way: 0, making: 0 };

@@ -7,6 +7,13 @@ use serde_json::Value;
 /// no exception for hairpins.
 const BEHAVIOURS: [(&str, &str); 11] = [
     ("blocked-udp", "blocked UDP is dropped without an answer"),
+    ("standing-connections-tcp", "a TCP connection that stood before a policy which denies it goes on"),
+    (
+        "standing-connections-udp",
+        "a UDP conversation between two ports that stood before a policy which denies it goes on",
+    ),
+    ("hairpin-tcp", "TCP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
+    ("hairpin-udp", "UDP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
     (
         "named-port-to-ip-block-tcp",
         "a named TCP port towards an `ipBlock` that holds a pod's address opens the port of that name of that pod",
@@ -15,13 +22,6 @@ const BEHAVIOURS: [(&str, &str); 11] = [
         "named-port-to-ip-block-udp",
         "a named UDP port towards an `ipBlock` that holds a pod's address opens the port of that name of that pod",
     ),
-    ("standing-connections-tcp", "a TCP connection that stood before a policy which denies it goes on"),
-    (
-        "standing-connections-udp",
-        "a UDP conversation between two ports that stood before a policy which denies it goes on",
-    ),
-    ("hairpin-tcp", "TCP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
-    ("hairpin-udp", "UDP of a pod to itself, by its own Service and under a policy that allows nothing, is blocked"),
     ("host-network-from-tcp", "TCP of a pod on the network of a node to an isolated pod on that node gets through"),
     ("host-network-from-udp", "UDP of a pod on the network of a node to an isolated pod on that node gets through"),
     ("host-network-to-tcp", "TCP of an isolated pod to a pod on the network of its own node gets through"),
