@@ -51,7 +51,7 @@ pub(crate) fn world(suffix: &str) -> World {
                 bare: false,
                 phase: Phase::Running,
                 ports: ports.clone(),
-                service: Some(Service { name: pod.to_owned(), addresses: Vec::new() }),
+                service: Some(Service::planned(pod)),
             });
         }
     }

@@ -128,13 +128,13 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
         let mut seats: Vec<&Seat> = seats.iter().collect();
         seats.sort_by_key(|seat| footprint.without_service(seat, &blueprint));
         let joined = open.iter_mut().find_map(|(batch, room)| {
-            let seat = seats.iter().find(|seat| room.has(&footprint, seat, &blueprint))?;
+            let seat = seats.iter().copied().find(|seat| room.has(&footprint, seat, &blueprint))?;
             Some((batch, room, seat))
         });
         match joined {
             Some((batch, room, seat)) => {
                 room.take(&footprint, seat);
-                batch.members.push(member(case, Seat::clone(seat)));
+                batch.members.push(member(case, seat.clone()));
             }
             None => {
                 let room = Room::of(&footprint);
@@ -142,10 +142,9 @@ pub fn batches(cases: Vec<Case>) -> Vec<Batch> {
             }
         }
     }
-    let mut batches = alone;
-    batches.extend(open.into_iter().map(|(batch, _)| batch));
-    share_out(&mut batches, &blueprint);
-    batches
+    alone.extend(open.into_iter().map(|(batch, _)| batch));
+    share_out(&mut alone, &blueprint);
+    alone
 }
 
 /// What a run will do with a case.

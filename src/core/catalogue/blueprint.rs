@@ -87,7 +87,7 @@ impl Blueprint {
                 bare: false,
                 phase: Phase::Running,
                 ports: self.ports_of(plan),
-                service: plan.service.then(|| Service { name: plan.id.clone(), addresses: Vec::new() }),
+                service: plan.service.then(|| Service::planned(&plan.id)),
             };
             namespace.pods.iter().map(pod)
         });

@@ -36,7 +36,7 @@ impl World {
         let on_node = |place: usize| {
             let pod = move |model: &Pod| {
                 let name = format!("{}-{}", model.id.pod, place + 1);
-                let service = Some(Service { name: name.clone(), addresses: Vec::new() });
+                let service = Some(Service::planned(&name));
                 Pod { id: PodId::new(NAMESPACE, &name), name, node: nodes[place].clone(), service, ..model.clone() }
             };
             models.iter().map(pod)

@@ -32,7 +32,7 @@ pub(super) fn share_out(batches: &mut [Batch], blueprint: &Blueprint) {
 impl Case {
     /// Whether it leaves something to others that they can show as well. What stays to the last and what concerns each node does
     /// not; of what is only observed nobody counts the terms.
-    fn shares(&self) -> bool {
+    pub(super) fn shares(&self) -> bool {
         !self.canary && !self.every_node && self.property.is_none()
     }
 }

@@ -113,6 +113,13 @@ pub struct Service {
     pub addresses: Vec<IpAddr>,
 }
 
+impl Service {
+    /// One of that name that has no addresses yet.
+    pub fn planned(name: impl Into<String>) -> Self {
+        Self { name: name.into(), addresses: Vec::new() }
+    }
+}
+
 /// A host outside the pod network that echoes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -162,7 +162,7 @@ fn what_shows_towards_pods_shows_by_a_service_somewhere_in_a_run() {
         let mut ways = BTreeSet::new();
         let mut by_service = BTreeSet::new();
         for Member { case, seat, .. } in batches(of_profile(profile)).iter().flat_map(|batch| &batch.members) {
-            if case.canary || case.every_node || case.property.is_some() {
+            if !case.shares() {
                 continue;
             }
             let experiment = case.experiment(&case.furnished("k3f9", &["n1", "n2"]), "k3f9", Assumptions::SETTLED);
@@ -173,7 +173,7 @@ fn what_shows_towards_pods_shows_by_a_service_somewhere_in_a_run() {
                 if !to.is_empty() {
                     ways.insert(of.clone());
                 }
-                if to.iter().any(|pod| blueprint.pod(pod).unwrap().service) {
+                if to.into_iter().any(|pod| blueprint.has_service(&pod.into())) {
                     by_service.insert(of);
                 }
             }
